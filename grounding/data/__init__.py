@@ -1,0 +1,1 @@
+"""Data: samples, datasets and drawn scenes."""
