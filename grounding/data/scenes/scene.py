@@ -6,9 +6,12 @@ Lengths are pixels of the picture, boxes are xyxy, angles are degrees clockwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from grounding.data.scenes.backgrounds import BACKGROUNDS
+from grounding.data.scenes.palette import COLORS
 from grounding.data.scenes.sprites import SpriteSet
+from grounding.data.scenes.things import FILLS, KINDS
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -67,3 +70,85 @@ class Scene:
     """"scatter", "rows", "line" or "cluster"."""
     seed: int | None = None
     """The seed given to `draw_scene`; None from `make_scene`."""
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """What may be drawn, and how often."""
+
+    size: int | None = None
+    """Side of square pictures; None draws from `sides`."""
+    sides: tuple[int, int] = (160, 360)
+    """Shortest and longest side of pictures of varied shape, px."""
+    max_aspect: float = 1.6
+    """Longer side over shorter side, at most."""
+    things: tuple[int, int] = (1, 12)
+    """Fewest and most things."""
+    overlap: float = 0.3
+    """Share of scenes in which things may cover each other."""
+    min_visibility: float = 0.55
+    """Visible share every thing keeps."""
+    distractors: float = 0.5
+    """Share of scenes made of look-alikes: things that differ from one another in one attribute."""
+    kinds: tuple[str, ...] = KINDS
+    """Which of `things.KINDS`."""
+    colors: tuple[str, ...] = tuple(COLORS)
+    """Which of `palette.COLORS`."""
+    fills: tuple[str, ...] = FILLS
+    """Which of `things.FILLS`; should hold "solid", which every kind may have."""
+    backgrounds: tuple[str, ...] = BACKGROUNDS
+    """Which of `backgrounds.BACKGROUNDS`."""
+    layouts: tuple[tuple[str, float], ...] = (("scatter", 0.55), ("rows", 0.17), ("line", 0.14), ("cluster", 0.14))
+    """Layouts and their weights."""
+    forbidden_pairs: frozenset[tuple[str, str]] = frozenset()
+    """(colour, kind) pairs never drawn."""
+    only_pairs: frozenset[tuple[str, str]] = frozenset()
+    """When not empty, every scene holds one or more of these (colour, kind) pairs, whatever is forbidden."""
+    sprites: SpriteSet | None = None
+    """Cut-outs to draw besides shapes."""
+    sprite_share: float = 0.0
+    """Share of things that are sprites, in scenes that hold any (a third hold only sprites)."""
+    noise: float = 0.25
+    """Share of pictures with grain over them."""
+    blur: float = 0.2
+    """Share of pictures lightly blurred."""
+    jpeg: float = 0.15
+    """Share of pictures that went through JPEG."""
+
+
+HELD_OUT_BACKGROUNDS = ("checker", "blobs")
+HELD_OUT_FILLS = ("gradient",)
+HELD_OUT_PAIRS = frozenset(
+    {
+        ("red", "heart"), ("blue", "star"), ("green", "car"), ("yellow", "house"), ("purple", "fish"),
+        ("orange", "circle"), ("pink", "square"), ("black", "triangle"), ("white", "ring"), ("brown", "cup"),
+        ("gray", "cross"), ("cyan", "flower"),
+    }
+)  # fmt: skip
+
+
+def training_options(options: SceneOptions | None = None) -> SceneOptions:
+    """`options` without the backgrounds, fills and pairs kept for held-out tests."""
+    options = options or SceneOptions()
+    return replace(
+        options,
+        backgrounds=tuple(b for b in options.backgrounds if b not in HELD_OUT_BACKGROUNDS),
+        fills=tuple(f for f in options.fills if f not in HELD_OUT_FILLS),
+        forbidden_pairs=options.forbidden_pairs | HELD_OUT_PAIRS,
+    )
+
+
+def held_out_style_options(options: SceneOptions | None = None) -> SceneOptions:
+    """Only backgrounds that training never sees, and its unseen fill beside solid; the pairs stay out."""
+    options = options or SceneOptions()
+    return replace(
+        options,
+        backgrounds=HELD_OUT_BACKGROUNDS,
+        fills=("solid", *HELD_OUT_FILLS),
+        forbidden_pairs=options.forbidden_pairs | HELD_OUT_PAIRS,
+    )
+
+
+def held_out_pairs_options(options: SceneOptions | None = None) -> SceneOptions:
+    """The styles of training, and in every scene a (colour, kind) pair that training never sees."""
+    return replace(training_options(options), forbidden_pairs=frozenset(), only_pairs=HELD_OUT_PAIRS)
