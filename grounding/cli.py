@@ -1,0 +1,192 @@
+"""The command `grounding`: reads the line, calls the library, prints the answer, and turns errors into exit codes.
+
+0: answered, and "nothing there" is an answer; 1: it failed; 2: the command or what it was given makes no sense.
+Nothing heavy is imported before a command needs it, so that `grounding --help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grounding import __version__
+from grounding.errors import GroundingError, InputError, OutputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from grounding.result import Grounding
+
+ANSWERED, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code; never lets an exception out, except with --debug."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+    except SystemExit as stop:  # argparse has printed help, the version, or what is wrong
+        return stop.code if isinstance(stop.code, int) else WRONG_USE
+    except GroundingError as error:
+        return _fail(error)
+    try:
+        run: Callable[[argparse.Namespace], None] = args.run
+        run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if args.debug:
+            raise
+        return _fail(error)
+    return ANSWERED
+
+
+def _fail(error: Exception) -> int:
+    """Says in one sentence what went wrong; returns the exit code for it."""
+    if isinstance(error, BrokenPipeError):  # whoever read our output has gone: nothing to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    if isinstance(error, GroundingError):
+        message = str(error)
+    elif isinstance(error, OSError):
+        message = f"can't write the output: {error.strerror or error}"
+    else:
+        message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    print(f"grounding: {' '.join(message.split())}", file=sys.stderr)
+    return WRONG_USE if isinstance(error, InputError) else FAILED
+
+
+# ---- the commands
+
+
+def _ask(args: argparse.Namespace) -> None:
+    """Asks one question of one picture, draws and prints the answer."""
+    from grounding.backends import load
+    from grounding.backends.base import Question
+    from grounding.images import open_image
+
+    if args.out:
+        _check_picture_path(args.out)
+    image = open_image(args.image)
+    _quiet_transformers()
+    model = load(args.model, device=args.device, dtype=args.dtype)
+    question = {
+        name: value for name, value in vars(args).items() if name in ("task", "phrase", "names", "box", "point")
+    }
+    answer = model.ask(image, Question(**question))
+    if args.out:
+        _save(answer.draw(image), args.out)
+    if args.json:
+        print(json.dumps(_as_json(answer), ensure_ascii=False))
+        return
+    from grounding.terminal import show
+
+    show(answer, source=Path(args.image).name, drawn_to=args.out)
+
+
+def _models(args: argparse.Namespace) -> None:
+    from grounding.backends import WEIGHTS, backends
+
+    for backend in backends():
+        missing = "" if backend.form != "(no name)" or (WEIGHTS / "config.json").is_file() else " (not in this copy)"
+        print(f"{backend.form:<22} {backend.what}{missing}")
+
+
+# ---- what a command leaves behind
+
+
+def _as_json(answer: Grounding) -> dict[str, Any]:
+    """The answer for another program: phrase, regions, text, problems, found, size, model, seconds, and more."""
+    return {**answer.to_json(), "found": answer.found}
+
+
+def _check_picture_path(path: str) -> None:
+    """Raises before any work is done where no picture can be written to `path`."""
+    from PIL import Image
+
+    suffix = Path(path).suffix.lower()
+    if Image.registered_extensions().get(suffix) not in Image.SAVE:
+        raise InputError(f"--out {path} names no picture format that can be written: end it in .png")
+    if not Path(path).parent.is_dir():
+        raise OutputError(f"--out {path} can't be written: there is no directory {Path(path).parent}")
+
+
+def _save(picture: Image, path: str) -> None:
+    """Writes the picture, whole or not at all."""
+    target = Path(path)
+    part = target.with_name(f".{target.stem}.part{target.suffix}")
+    try:
+        picture.save(part)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} can't be written ({error.strerror or error}): free some space, or give another --out"
+        ) from error
+
+
+def _quiet_transformers() -> None:
+    """Bars and advice of other libraries would stand between the answer's lines."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+# ---- the command line
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The whole command line; flags out of a dataclass are made only where `arguments` name their command."""
+    parser = argparse.ArgumentParser(
+        prog="grounding",
+        description="Ask a picture where, get boxes.",
+        epilog="example: grounding ground scene.png 'the small red star' --out answer.png",
+    )
+    parser.add_argument("--version", action="version", version=f"grounding {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    debug = argparse.ArgumentParser(add_help=False)
+    debug.add_argument("--debug", action="store_true", help="show the stack trace when something fails")
+
+    def command(name: str, what: str, *parents: argparse.ArgumentParser, **defaults: Any) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=what, description=f"{what.capitalize()}.", parents=[*parents, debug])
+        added.set_defaults(**defaults)
+        return added
+
+    def question(name: str, task: str, what: str) -> argparse.ArgumentParser:
+        return command(name, what, asking, run=_ask, task=task)
+
+    asking = _asking_parser()
+    question("ground", "locate", "find what a phrase names").add_argument("phrase", help="such as 'the red cup'")
+    names = question("detect", "detect", "find every instance of each name")
+    names.add_argument("names", nargs="+", metavar="name", help="what to look for")
+    where = question("describe", "describe", "say what is at a point or in a box")
+    place = where.add_mutually_exclusive_group(required=True)
+    place.add_argument("--point", nargs=2, type=float, metavar=("X", "Y"), help="pixels from the left and from the top")
+    place.add_argument(
+        "--box", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="left, top, right, bottom edge"
+    )
+    question("caption", "caption", "say what the picture shows, with a box for each thing named")
+    question("count", "count", "count what a phrase names").add_argument("phrase", help="such as 'red circles'")
+    question("segment", "segment", "outline what a phrase names").add_argument("phrase", help="such as 'the cup'")
+    command("models", "list the names that --model takes", run=_models)
+    return parser
+
+
+def _asking_parser() -> argparse.ArgumentParser:
+    """What all questions to a picture have in common."""
+    asking = argparse.ArgumentParser(add_help=False)
+    asking.add_argument("image", help="a picture's file")
+    asking.add_argument("--out", metavar="PNG", help="draw the answer onto the picture and write it here")
+    asking.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
+    asking.add_argument(
+        "--model", help="a model's directory or name (default: the shipped one; see `grounding models`)"
+    )
+    asking.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
+    asking.add_argument("--dtype", choices=("float32", "bfloat16"), help="the precision to compute in")
+    return asking

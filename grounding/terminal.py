@@ -1,0 +1,149 @@
+"""How answers look: in a terminal a table with score bars in the drawn picture's colours, in a pipe plain text."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    from grounding.result import Grounding, Region
+
+BAR_CELLS = 10
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def show(grounding: Grounding, *, source: str, drawn_to: str | None = None, stream: TextIO | None = None) -> None:
+    """Prints the answer: designed where `stream` (stdout) is a terminal, else tab-separated, a line a region."""
+    stream = stream or sys.stdout
+    if not stream.isatty():
+        stream.write(plain(grounding))
+        if drawn_to:
+            stream.write(f"drawn to {drawn_to}\n")
+        return
+    from rich.console import Console
+
+    render(grounding, Console(file=stream, highlight=False), source=source, drawn_to=drawn_to)
+
+
+def plain(grounding: Grounding) -> str:
+    """What a pipe gets: the answer's words or number, then `x1 y1 x2 y2 <tab> score <tab> label` for each region."""
+    lines = []
+    if grounding.task in ("caption", "describe"):
+        lines.append(says(grounding))
+    elif grounding.task == "count":
+        lines.append(str(grounding.count))
+    elif not grounding.found:
+        lines.append("nothing there")
+    for region in grounding.regions:
+        score = "-" if region.score is None else f"{region.score:.3f}"
+        lines.append("\t".join((" ".join(f"{edge:.1f}" for edge in region.box), score, name(grounding, region))))
+    return "".join(line + "\n" for line in lines)
+
+
+def says(grounding: Grounding) -> str:
+    """The words of a caption or a description, without places."""
+    if grounding.task == "describe" and grounding.best is not None and grounding.best.label:
+        return grounding.best.label
+    return grounding.text.strip()
+
+
+def name(grounding: Grounding, region: Region) -> str:
+    """What a region is called: its own label, else the words of the caption that name it, else the phrase asked for."""
+    if region.label:
+        return region.label
+    if grounding.task == "caption" and region.span is not None:
+        return grounding.text[slice(*region.span)]
+    return grounding.phrase
+
+
+def render(grounding: Grounding, console: Console, *, source: str, drawn_to: str | None = None) -> None:
+    """The designed form, onto a rich console."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    def line(text: RenderableType) -> None:
+        console.print(Padding(text, (0, 0, 0, 2)))
+
+    console.print()
+    line(_headline(grounding))
+    if grounding.regions:
+        console.print()
+        line(_table(grounding))
+    for problem in grounding.problems:
+        line(Text.assemble(("! ", "yellow"), (f"the model's text is {problem.kind}: {problem.message}", "yellow")))
+    console.print()
+    line(Text(_footer(grounding, source), style="dim"))
+    if drawn_to:
+        line(Text.assemble(("drawn to ", "dim"), (drawn_to, "underline")))
+    console.print()
+
+
+def _headline(grounding: Grounding) -> Text:
+    from rich.text import Text
+
+    if grounding.task == "caption":
+        text = Text(grounding.text.strip() or "(no words)", style="bold")
+        for index, region in enumerate(grounding.regions):
+            if region.span is not None:
+                text.stylize(f"bold {_color(index)}", *region.span)
+        return text
+    if grounding.task == "describe":
+        return Text(says(grounding) or "(no words)", style="bold")
+    asked = grounding.phrase
+    if grounding.task == "count":
+        return Text.assemble((str(grounding.count), "bold"), f"  {asked}")
+    if not grounding.found:
+        return Text.assemble(("Nothing there: ", "bold"), f"no {asked.replace(' ; ', ', no ')} in this picture.")
+    return Text(asked.replace(" ; ", ", "), style="bold")
+
+
+def _table(grounding: Grounding) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    table.add_column("", justify="right")
+    table.add_column("what", overflow="fold", ratio=None)
+    for edge in ("left", "top", "right", "bottom"):
+        table.add_column(edge, justify="right", no_wrap=True)
+    table.add_column("score", no_wrap=True)
+    for index, region in enumerate(grounding.regions):
+        color = _color(index)
+        marker = Text.assemble((f"{index + 1} ", "dim"), ("■", color))
+        edges = [f"{edge:.1f}" for edge in region.box]
+        table.add_row(marker, name(grounding, region), *edges, _bar(region.score, color))
+    return table
+
+
+def _bar(score: float | None, color: str) -> Text:
+    """`████▌      0.46`; a dash where the model gives no score."""
+    from rich.text import Text
+
+    if score is None:
+        return Text("–", style="dim")
+    eighths = round(min(max(score, 0.0), 1.0) * BAR_CELLS * 8)
+    full, rest = divmod(eighths, 8)
+    cells = "█" * full + (EIGHTHS[rest] if rest else "")
+    return Text.assemble((cells, color), ("·" * (BAR_CELLS - len(cells)), "dim"), f" {score:.2f}")
+
+
+def _footer(grounding: Grounding, source: str) -> str:
+    parts = [f"{source}, {grounding.width} × {grounding.height} px"]
+    if grounding.regions and grounding.task != "count":
+        parts.append("1 region" if len(grounding.regions) == 1 else f"{len(grounding.regions)} regions")
+    if grounding.seconds is not None:
+        seconds = grounding.seconds
+        parts.append(f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s")
+    if grounding.model:
+        parts.append(grounding.model)
+    return " · ".join(parts)
+
+
+def _color(index: int) -> str:
+    """The colour the drawn picture gives this region."""
+    from grounding.draw import PALETTE
+
+    return PALETTE[index % len(PALETTE)]
