@@ -26,7 +26,7 @@ _BASES: tuple[Rgb, ...] = (
     (20, 30, 80), (14, 62, 50), (70, 18, 34), (166, 196, 232), (232, 190, 160),
 )  # fmt: skip
 
-_FAR_ENOUGH = 150.0  # in `palette.distance`; pairs nearer than this start to melt at 20 px
+_FAR_ENOUGH = 200.0  # in `palette.distance`; pairs nearer than this start to melt at 20 px
 
 
 def choose_base(colors: Sequence[Rgb], rng: np.random.Generator) -> tuple[Rgb, Rgb]:
@@ -34,7 +34,7 @@ def choose_base(colors: Sequence[Rgb], rng: np.random.Generator) -> tuple[Rgb, R
     gaps = [min((distance(base, c) for c in colors), default=999.0) for base in _BASES]
     good = [i for i, gap in enumerate(gaps) if gap >= _FAR_ENOUGH]
     if len(good) < 2:
-        good = sorted(range(len(gaps)), key=gaps.__getitem__)[-3:]
+        good = sorted(range(len(gaps)), key=gaps.__getitem__)[-2:]
     base = _BASES[good[int(rng.integers(len(good)))]]
     other = _BASES[good[int(rng.integers(len(good)))]]
     # Lean only so far: what lies between two colours that are far from all may not be.

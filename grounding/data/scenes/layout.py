@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import cos, radians, sin, sqrt
 from random import Random
 from typing import TypeVar
@@ -26,6 +27,11 @@ FIXED_BITS = 4  # cv2 takes corners in sixteenths
 
 # Longer side of a thing over sqrt(width * height); gaps between the classes keep the word certain.
 SIZES: dict[str, tuple[float, float]] = {"small": (0.095, 0.14), "medium": (0.19, 0.25), "large": (0.33, 0.42)}
+
+# A model that squashes pictures to a square sees a circle of a 3:2 picture as an oval: beyond this ratio of the sides,
+# kinds that differ in proportions alone are not drawn.
+SQUASH_SAFE_ASPECT = 1.25
+PROPORTION_KINDS = ("circle", "oval", "square", "rectangle")
 
 Contours = tuple[NDArray[np.int32], ...]
 T = TypeVar("T")
@@ -232,7 +238,17 @@ class _Slot:
 def make_scene(rng: np.random.Generator, options: SceneOptions) -> Scene:
     """A scene laid out and measured, not yet painted. It holds at least one thing."""
     chance = Chance(rng)
+    while True:
+        scene = _attempt(chance, options)
+        if scene.things:
+            return scene
+
+
+def _attempt(chance: Chance, options: SceneOptions) -> Scene:
+    """A scene, empty where nothing found its place."""
     width, height = _canvas(chance, options)
+    if max(width, height) > SQUASH_SAFE_ASPECT * min(width, height):
+        options = _without_proportions(options)
     layout = chance.weighted(options.layouts)
     background = chance.pick(options.backgrounds)
     low, high = options.things
@@ -383,6 +399,14 @@ def _free(box: Box, others: list[Thing], covered: float) -> bool:
             if w * h > covered * smaller:
                 return False
     return True
+
+
+@lru_cache(maxsize=16)
+def _without_proportions(options: SceneOptions) -> SceneOptions:
+    """`options` without the kinds told apart by proportions alone, where that leaves any."""
+    kinds = tuple(k for k in options.kinds if k not in PROPORTION_KINDS)
+    pairs = frozenset((c, k) for c, k in options.only_pairs if k not in PROPORTION_KINDS)
+    return replace(options, kinds=kinds or options.kinds, only_pairs=pairs or options.only_pairs)
 
 
 # ---------------------------------------------------------------------------------------------------- what is visible

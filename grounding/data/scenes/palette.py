@@ -27,6 +27,7 @@ COLORS: dict[str, Rgb] = {
 }
 
 CHANNEL_JITTER = 9
+NEUTRAL_JITTER = 3  # black, white and gray take on a hue sooner than anything else
 BRIGHTNESS_JITTER = 12
 
 
@@ -34,7 +35,8 @@ def jittered(name: str, rng: np.random.Generator) -> Rgb:
     """One colour of the cloud called `name`: all channels a little lighter or darker, each a little off."""
     shift = int(rng.integers(-BRIGHTNESS_JITTER, BRIGHTNESS_JITTER + 1))
     red, green, blue = COLORS[name]
-    a, b, c = rng.integers(-CHANNEL_JITTER, CHANNEL_JITTER + 1, 3).tolist()
+    most = NEUTRAL_JITTER if name in ("black", "white", "gray") else CHANNEL_JITTER
+    a, b, c = rng.integers(-most, most + 1, 3).tolist()
     return (_byte(red + shift + a), _byte(green + shift + b), _byte(blue + shift + c))
 
 

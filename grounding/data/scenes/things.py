@@ -141,12 +141,11 @@ _FLAT = ("solid", "outlined", "gradient")
 
 
 def _kinds() -> list[Kind]:
-    wing = -0.0
-    kinds = [
+    return [
         Kind("circle", (ellipse(0, 0, 1, 1),), fills=_PLAIN_ONLY, turn=0),
         Kind("square", (box(-1, -1, 1, 1),), turn=12),
         Kind("triangle", (poly((0, -0.95), (1, 0.8), (-1, 0.8)),), turn=20),
-        Kind("rectangle", (box(-1, -0.5, 1, 0.5),), turn=15, stretch=0.12),
+        Kind("rectangle", (box(-1, -0.48, 1, 0.48),), turn=15, stretch=0.12),
         Kind("star", (regular(5, 0.42),), turn=36),
         Kind("heart", (_heart(),), turn=20),
         Kind("diamond", (poly((0, -1), (0.66, 0), (0, 1), (-0.66, 0)),), turn=12),
@@ -160,7 +159,7 @@ def _kinds() -> list[Kind]:
             (poly((-1, -0.22), (0.15, -0.22), (0.15, -0.62), (1, 0), (0.15, 0.62), (0.15, 0.22), (-1, 0.22)),),
             turn=180,
         ),
-        Kind("oval", (ellipse(0, 0, 1, 0.58),), fills=_PLAIN_ONLY, turn=15),
+        Kind("oval", (ellipse(0, 0, 1, 0.52),), fills=_PLAIN_ONLY, turn=15),
         Kind("drop", (_drop(),), turn=15),
         Kind("lightning bolt", (_bolt(),), turn=12, flips=True, fills=_FLAT, tiny=False),
         Kind(
@@ -318,8 +317,6 @@ def _kinds() -> list[Kind]:
             flips=True,
         ),
     ]
-    del wing
-    return kinds
 
 
 def _plus(arm: float) -> list[tuple[float, float]]:
