@@ -13,6 +13,8 @@ PY          := $(VENV)/bin/python
 READY       := $(VENV)/.ready
 OUT         ?= out
 
+SCENE       := docs/examples/scene.png
+
 .PHONY: demo test test-slow check format clean venv
 .DEFAULT_GOAL := test
 
@@ -31,6 +33,11 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 venv: $(READY)
+
+demo: $(READY)
+	@mkdir -p $(OUT)
+	@$(PY) -m grounding ground $(SCENE) "the red star" "the thing left of the house" "a purple whale" --out $(OUT)/demo.png
+	@echo "the picture lies at $(abspath $(OUT)/demo.png)"
 
 test: $(READY)
 	$(PY) -m pytest -m "not slow"

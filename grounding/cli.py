@@ -67,7 +67,7 @@ def _fail(error: Exception) -> int:
 
 
 def _ask(args: argparse.Namespace) -> None:
-    """Asks one question of one picture, draws and prints the answer."""
+    """Asks one picture one question, or the same of several phrases; draws and prints the answers."""
     from grounding.backends import load
     from grounding.backends.base import Question
     from grounding.images import open_image
@@ -77,18 +77,18 @@ def _ask(args: argparse.Namespace) -> None:
     image = open_image(args.image)
     _quiet_transformers()
     model = load(args.model, device=args.device, dtype=args.dtype)
-    question = {
-        name: value for name, value in vars(args).items() if name in ("task", "phrase", "names", "box", "point")
-    }
-    answer = model.ask(image, Question(**question))
+    given = {name: value for name, value in vars(args).items() if name in ("task", "names", "box", "point")}
+    questions = [Question(phrase=phrase, **given) for phrase in getattr(args, "phrases", [""])]
+    answers = model.ask_many((image, question) for question in questions)
     if args.out:
-        _save(answer.draw(image), args.out)
+        _save(_drawn(answers, image), args.out)
     if args.json:
-        print(json.dumps(_as_json(answer), ensure_ascii=False))
+        for answer in answers:
+            print(json.dumps(_as_json(answer), ensure_ascii=False))
         return
     from grounding.terminal import show
 
-    show(answer, source=Path(args.image).name, drawn_to=args.out)
+    show(answers, source=Path(args.image).name, drawn_to=args.out)
 
 
 def _models(args: argparse.Namespace) -> None:
@@ -105,6 +105,15 @@ def _models(args: argparse.Namespace) -> None:
 def _as_json(answer: Grounding) -> dict[str, Any]:
     """The answer for another program: phrase, regions, text, problems, found, size, model, seconds, and more."""
     return {**answer.to_json(), "found": answer.found}
+
+
+def _drawn(answers: Sequence[Grounding], image: Image) -> Image:
+    """The picture with the answer on it; with several answers a sheet of such pictures, each under its phrase."""
+    if len(answers) == 1:
+        return answers[0].draw(image)
+    from grounding.draw import sheet
+
+    return sheet([(image, answer, answer.phrase) for answer in answers], columns=min(len(answers), 3))
 
 
 def _check_picture_path(path: str) -> None:
@@ -162,7 +171,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         return command(name, what, asking, run=_ask, task=task)
 
     asking = _asking_parser()
-    question("ground", "locate", "find what a phrase names").add_argument("phrase", help="such as 'the red cup'")
+    phrases: dict[str, Any] = {"nargs": "+", "metavar": "phrase"}
+    question("ground", "locate", "find what a phrase names").add_argument(
+        "phrases", **phrases, help="such as 'the red cup'"
+    )
     names = question("detect", "detect", "find every instance of each name")
     names.add_argument("names", nargs="+", metavar="name", help="what to look for")
     where = question("describe", "describe", "say what is at a point or in a box")
@@ -172,8 +184,12 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         "--box", nargs=4, type=float, metavar=("X1", "Y1", "X2", "Y2"), help="left, top, right, bottom edge"
     )
     question("caption", "caption", "say what the picture shows, with a box for each thing named")
-    question("count", "count", "count what a phrase names").add_argument("phrase", help="such as 'red circles'")
-    question("segment", "segment", "outline what a phrase names").add_argument("phrase", help="such as 'the cup'")
+    question("count", "count", "count what a phrase names").add_argument(
+        "phrases", **phrases, help="such as 'red circles'"
+    )
+    question("segment", "segment", "outline what a phrase names").add_argument(
+        "phrases", **phrases, help="such as 'the cup'"
+    )
     command("models", "list the names that --model takes", run=_models)
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -15,17 +16,22 @@ BAR_CELLS = 10
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def show(grounding: Grounding, *, source: str, drawn_to: str | None = None, stream: TextIO | None = None) -> None:
-    """Prints the answer: designed where `stream` (stdout) is a terminal, else tab-separated, a line a region."""
+def show(
+    answers: Sequence[Grounding], *, source: str, drawn_to: str | None = None, stream: TextIO | None = None
+) -> None:
+    """Prints the answers: designed where `stream` (stdout) is a terminal, else tab-separated, a line a region."""
     stream = stream or sys.stdout
     if not stream.isatty():
-        stream.write(plain(grounding))
+        for answer in answers:
+            if len(answers) > 1:
+                stream.write(f"# {answer.phrase}\n")
+            stream.write(plain(answer))
         if drawn_to:
             stream.write(f"drawn to {drawn_to}\n")
         return
     from rich.console import Console
 
-    render(grounding, Console(file=stream, highlight=False), source=source, drawn_to=drawn_to)
+    render(answers, Console(file=stream, highlight=False), source=source, drawn_to=drawn_to)
 
 
 def plain(grounding: Grounding) -> str:
@@ -59,7 +65,7 @@ def name(grounding: Grounding, region: Region) -> str:
     return grounding.phrase
 
 
-def render(grounding: Grounding, console: Console, *, source: str, drawn_to: str | None = None) -> None:
+def render(answers: Sequence[Grounding], console: Console, *, source: str, drawn_to: str | None = None) -> None:
     """The designed form, onto a rich console."""
     from rich.padding import Padding
     from rich.text import Text
@@ -67,15 +73,15 @@ def render(grounding: Grounding, console: Console, *, source: str, drawn_to: str
     def line(text: RenderableType) -> None:
         console.print(Padding(text, (0, 0, 0, 2)))
 
-    console.print()
-    line(_headline(grounding))
-    if grounding.regions:
+    for answer in answers:
         console.print()
-        line(_table(grounding))
-    for problem in grounding.problems:
-        line(Text.assemble(("! ", "yellow"), (f"the model's text is {problem.kind}: {problem.message}", "yellow")))
+        line(_headline(answer))
+        if answer.regions:
+            line(_table(answer))
+        for problem in answer.problems:
+            line(Text(f"! the model's text is {problem.kind}: {problem.message}", style="yellow"))
     console.print()
-    line(Text(_footer(grounding, source), style="dim"))
+    line(Text(_footer(answers, source), style="dim"))
     if drawn_to:
         line(Text.assemble(("drawn to ", "dim"), (drawn_to, "underline")))
     console.print()
@@ -130,15 +136,14 @@ def _bar(score: float | None, color: str) -> Text:
     return Text.assemble((cells, color), ("·" * (BAR_CELLS - len(cells)), "dim"), f" {score:.2f}")
 
 
-def _footer(grounding: Grounding, source: str) -> str:
-    parts = [f"{source}, {grounding.width} × {grounding.height} px"]
-    if grounding.regions and grounding.task != "count":
-        parts.append("1 region" if len(grounding.regions) == 1 else f"{len(grounding.regions)} regions")
-    if grounding.seconds is not None:
-        seconds = grounding.seconds
-        parts.append(f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s")
-    if grounding.model:
-        parts.append(grounding.model)
+def _footer(answers: Sequence[Grounding], source: str) -> str:
+    parts = [f"{source}, {answers[0].width} × {answers[0].height} px"]
+    if all(answer.seconds is not None for answer in answers):
+        seconds = sum(answer.seconds or 0.0 for answer in answers)
+        took = f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+        parts.append(took if len(answers) == 1 else f"{took} for {len(answers)} phrases")
+    if answers[0].model:
+        parts.append(answers[0].model)
     return " · ".join(parts)
 
 

@@ -141,7 +141,9 @@ class Grounder(ABC):
 
     def _stream(self, request: Request) -> Iterator[Region | Answer]:
         """Regions while they are written, then one Answer. Without an own implementation: all at the end."""
-        yield self._generate([request])[0]
+        (answer,) = self._generate([request])
+        yield from self._wrap(request, answer).regions
+        yield answer
 
     def _canvas(self, width: int, height: int) -> Canvas:
         """How coordinates in this model's text map to pixels; a model that normalizes to the whole picture keeps it."""
@@ -201,7 +203,7 @@ class Grounder(ABC):
             phrase=question.phrase or " ; ".join(question.names),
             regions=tuple(regions),
             text=answer.text if decoded.text is None else decoded.text,
-            raw=answer.text,
+            raw=None if decoded.text is None else answer.text,
             width=request.image.width,
             height=request.image.height,
             problems=tuple(problems),
