@@ -165,20 +165,15 @@ def caption(facts: Facts, rng: Random) -> Draft | None:
 
 
 def _caption_of_two(facts: Facts, rng: Random) -> Draft | None:
-    """ "a red star left of a blue ring": only where these two are the only things there could be meant."""
-    pairs = [
-        (i, k)
-        for i in indices(facts.visible)
-        for k in indices(facts.visible)
-        if i != k and (facts.count == 2 or facts.focus >> i & 1)
-    ]
-    for one, other in rng.sample(pairs, min(4, len(pairs))):
-        for direction in rng.sample(tuple(DIRECTIONS), 4):
+    """ "a red star left of a blue ring": two things whose names no other thing shares."""
+    names = [short_name(facts, i) for i in range(facts.count)]
+    alone = [i for i in indices(facts.visible) if names.count(names[i]) == 1]
+    pairs = [(i, k) for i in alone for k in alone if i != k and facts.focus >> i & 1]
+    for one, other in rng.sample(pairs, min(6, len(pairs))):
+        for direction in DIRECTIONS:
             if not side_masks(facts, other, direction)[0] >> one & 1:
                 continue
-            if facts.count > 3 and facts.scene.layout != "rows" and rng.random() < 0.5:
-                continue
-            first, second = article(short_name(facts, one)), article(short_name(facts, other))
+            first, second = article(names[one]), article(names[other])
             text = f"{first} {DIRECTIONS[direction][0]} {second}"
             start = len(text) - len(second)
             return Draft(

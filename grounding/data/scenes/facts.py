@@ -1,8 +1,8 @@
 """Facts: one scene as tables of bitmasks, so that "which things could this phrase mean" is a few ANDs.
 
 Bit `i` of a mask stands for `scene.things[i]`. Two readings of a noun are kept apart: the *sure* one (a ring is a
-ring) and the *loose* one (a sprite of a doughnut might be called a ring too). A phrase is only used when its answer is the
-same under both.
+ring) and the *loose* one (a sprite of a doughnut might be called a ring too). A phrase is only used when its answer
+is the same under both.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from grounding.data.scenes.scene import Scene
 from grounding.data.scenes.things import KINDS, names_of
 from grounding.data.scenes.wording import Description
 
-# What a sprite may show that a drawn kind is called, and the other way round. The drawn kinds are made to be told apart.
+# What a sprite may show that a drawn kind is called, and the other way round. Drawn kinds are made to be told apart.
 _LOOK_ALIKE: dict[str, tuple[str, ...]] = {
     "circle": ("ball", "coin", "button", "moon", "sun"),
     "ring": ("donut", "doughnut", "circle", "lifebuoy"),
@@ -38,8 +38,10 @@ _LOOK_ALIKE: dict[str, tuple[str, ...]] = {
 }
 _SMALL_WORDS = frozenset(("of", "with", "and", "the", "in", "on", "letter", "digit"))
 _SHAPES = frozenset(
-    ("circle", "square", "triangle", "rectangle", "star", "heart", "diamond", "pentagon", "hexagon", "octagon")
-    + ("cross", "ring", "crescent", "oval", "drop", "arrow", "semicircle", "trapezoid", "parallelogram", "plus")
+    [
+        *("circle", "square", "triangle", "rectangle", "star", "heart", "diamond", "pentagon", "hexagon", "cross"),
+        *("ring", "crescent", "arrow", "oval", "drop"),
+    ]
 )
 """Kinds that go by "shape" too."""
 
@@ -47,6 +49,7 @@ DRAWN = frozenset(("letter", "digit", *(name.lower() for kind in KINDS for name 
 """Nouns of the drawn kinds."""
 
 # Which attributes a description names: bits size 8, fill 4, color 2, head 1; sorted by how many they are.
+_SAID = tuple((3.0 if bits & 1 else 1.0) * (0.4 if bits & 8 else 1.0) for bits in range(16))
 SUBSETS = tuple(sorted(range(1, 16), key=lambda bits: (bits.bit_count(), bits)))
 _LOOSE_WEIGHTS = ((1, 42), (0, 13), (2, 11), (3, 16), (5, 7), (9, 6), (4, 3), (8, 2))
 _LOOSE_CHOICES = tuple(bits for bits, weight in _LOOSE_WEIGHTS for _ in range(weight))
@@ -212,10 +215,8 @@ class Facts:
             return None
         binding = [item for item in minimal if item[0].bit_count() >= 2]
         pool = binding if rich and binding and rng.random() < 0.75 else minimal
-        # Without its noun a thing is told by one attribute alone: true, but rarer in speech.
-        spoken = [item for item in pool if item[0] & 1]
-        bits, description = rng.choice(spoken if spoken and rng.random() < 0.7 else pool)
-        if rng.random() < 0.22 and not thing.is_sprite:
+        bits, description = rng.choices(pool, [_SAID[bits] for bits, _ in pool])[0]
+        if rng.random() < 0.35 and not thing.is_sprite:
             extra = rng.choice((2, 2, 1, 1, 4, 8))
             if not (extra == 4 and thing.fill in ("solid", "gradient")) and not (extra == 8 and thing.size == "medium"):
                 description = self.describe(index, bits | extra) or description

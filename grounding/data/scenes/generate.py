@@ -152,14 +152,20 @@ def ask(scene: Scene, seed: int, options: PictureOptions | None = None) -> tuple
     bounds = list(accumulate(options.mixture.values()))
     codec = get_codec("location")
     canvas = Canvas.identity(scene.width, scene.height)
-    asked: dict[str, SceneSample] = {}
+    asked: dict[tuple[str, ...], SceneSample] = {}
+    if not facts.count:
+        return ()
     for skill in rng.choices(skills, cum_weights=bounds, k=options.phrases * 3):
         if len(asked) == options.phrases:
             break
-        draft = SKILLS[skill](facts, rng) if facts.count else None
-        if draft is not None:
-            sample = written(draft, skill, facts, codec, canvas)
-            asked.setdefault(sample.prompt, sample)
+        build = SKILLS[skill]
+        draft = build(facts, rng) or build(facts, rng) or build(facts, rng)
+        if draft is None:
+            continue
+        # "the red star" and "red star" are one question, and a thing is described once by its box.
+        key = (draft.task, draft.phrase.removeprefix("the ") or f"{draft.detail} {draft.targets}")
+        if key not in asked:
+            asked[key] = written(draft, skill, facts, codec, canvas)
     return tuple(asked.values())
 
 

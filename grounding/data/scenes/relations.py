@@ -1,7 +1,7 @@
 """Phrases about how things stand to one another: left of, above, between, nearest, third from the left.
 
-Every relation is read twice. Strictly: clearly displaced along its axis, by a tenth of the picture or more. Loosely: any
-centre on that side at all. A phrase is kept when one thing fits the
+Every relation is read twice. Strictly: clearly displaced along its axis, by a tenth of the picture or more. Loosely:
+any centre on that side at all. A phrase is kept when one thing fits the
 strict reading and no other fits the loose.
 """
 

@@ -64,8 +64,10 @@ _IRREGULAR = {
     "shrimp": "shrimp",
 }
 _ALWAYS_PLURAL = frozenset(
-    ("scissors", "glasses", "sunglasses", "jeans", "shorts", "trousers", "pants", "fries", "headphones", "grapes")
-    + ("cherries", "socks", "gloves", "chopsticks", "goggles", "footprints", "dice", "bricks", "eyes")
+    (
+        *("scissors", "glasses", "sunglasses", "jeans", "shorts", "trousers", "pants", "fries", "headphones", "grapes"),
+        *("cherries", "socks", "gloves", "chopsticks", "goggles", "footprints", "dice", "bricks", "eyes"),
+    )
 )
 _AN_EXCEPTIONS = ("uni", "use", "ufo", "one", "eur", "u-")
 

@@ -47,11 +47,11 @@ def write_dataset(
 
         images/00000042.png   a picture, numbered by its seed
         samples.jsonl         one line a phrase
-        instances.json        every thing, as COCO instances (xywh boxes; polygons, or RLE where a thing is partly hidden)
+        instances.json        every thing as COCO instances (xywh; polygons, RLE where a thing is partly hidden)
         refs.json             phrases that mean one thing, as RefCOCO refs: sentences by annotation
 
     The three lists appear under their names only when whole, samples.jsonl last; a run that was interrupted can be
-    repeated over what it left. `progress` is True for a bar on stderr, or a function of (pictures done, pictures in all).
+    repeated over what it left. `progress` is True for a bar on stderr, or a function of (pictures done, in all).
     Raises InputError for a count below one or an unknown format, OutputError where the folder cannot be written or
     holds a data set already.
     """
@@ -181,7 +181,7 @@ class _Lists:
 
 
 def segmentation_of(scene: Scene, index: int) -> tuple[Any, float]:
-    """COCO's `segmentation` of what is visible of one thing, and its area: a polygon where nothing hides it, else RLE."""
+    """COCO's `segmentation` of what is visible of one thing, and its area: a polygon, or RLE where some is hidden."""
     thing = scene.things[index]
     if thing.visibility >= 0.999:
         mask = Mask.from_polygons([np.array(thing.polygon, dtype=np.float64)], scene.width, scene.height)
