@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from grounding.data.scenes.palette import Rgb, distance, mixed
+from grounding.data.scenes.palette import Rgb, distances, mixed
 
 Image = NDArray[np.uint8]
 Field = NDArray[np.uint8]
@@ -26,15 +26,18 @@ _BASES: tuple[Rgb, ...] = (
     (20, 30, 80), (14, 62, 50), (70, 18, 34), (166, 196, 232), (232, 190, 160),
 )  # fmt: skip
 
+_BASES_RGB = np.array(_BASES, dtype=np.float64)
 _FAR_ENOUGH = 200.0  # in `palette.distance`; pairs nearer than this start to melt at 20 px
 
 
 def choose_base(colors: Sequence[Rgb], rng: np.random.Generator) -> tuple[Rgb, Rgb]:
     """Two background colours away from all of `colors`: the base, and what its pattern leans to."""
-    gaps = [min((distance(base, c) for c in colors), default=999.0) for base in _BASES]
-    good = [i for i, gap in enumerate(gaps) if gap >= _FAR_ENOUGH]
+    gaps = np.full(len(_BASES), 999.0)
+    for color in set(colors):
+        np.minimum(gaps, distances(_BASES_RGB, color), out=gaps)
+    good = np.flatnonzero(gaps >= _FAR_ENOUGH).tolist()
     if len(good) < 2:
-        good = sorted(range(len(gaps)), key=gaps.__getitem__)[-2:]
+        good = np.argsort(gaps)[-2:].tolist()
     base = _BASES[good[int(rng.integers(len(good)))]]
     other = _BASES[good[int(rng.integers(len(good)))]]
     # Lean only so far: what lies between two colours that are far from all may not be.
@@ -50,7 +53,7 @@ def paint(kind: str, width: int, height: int, base: Rgb, other: Rgb, rng: np.ran
     field = _FIELDS[kind](width, height, rng)
     steps = np.linspace(0.0, 1.0, 256)[:, None]
     ramp = np.array(base) * (1 - steps) + np.array(other) * steps
-    if other == base or distance(base, other) < 24:  # a pattern nobody would see
+    if other == base or float(distances(np.array([base]), other)[0]) < 24:  # a pattern nobody would see
         ramp = ramp + steps * (30 if sum(base) < 384 else -30)
     table = np.clip(np.round(ramp), 0, 255).astype(np.uint8).reshape(256, 1, 3)
     return np.asarray(cv2.applyColorMap(field, table))

@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grounding.data.scenes import backgrounds, palette
-from grounding.data.scenes.layout import FINE, FIXED_BITS, Chance, offset_of, to_fixed, turned, unit_shape
+from grounding.data.scenes.layout import FINE, FIXED_BITS, offset_of, to_fixed, turned
+from grounding.data.scenes.looks import Chance, sprites_of
 from grounding.data.scenes.palette import Rgb
 from grounding.data.scenes.scene import Scene, SceneOptions, Thing
-from grounding.data.scenes.things import Points
+from grounding.data.scenes.things import Points, shape_of
+
+# Repeat of a pattern over the longer side of the thing. Few and large: three dots tell more than a blur of twenty.
+_PERIODS = {"striped": (0.19, 0.26), "dotted": (0.22, 0.27), "checked": (0.3, 0.38)}
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -32,16 +36,15 @@ def render(scene: Scene, rng: np.random.Generator, options: SceneOptions) -> Ima
     clean = canvas.copy() if any(t.fill == "outlined" for t in scene.things) else canvas
     for thing, color in zip(scene.things, colors, strict=True):
         if color is None:
-            assert options.sprites is not None
-            options.sprites.paste(canvas, thing)
+            sprites_of(options).stamp(thing).paste(canvas)
         else:
-            _draw(canvas, clean, thing, color, chance, options)
+            _draw(canvas, clean, thing, color, chance)
     image = cv2.resize(canvas, (scene.width, scene.height), interpolation=cv2.INTER_AREA)
     return _degraded(image, chance, rng, options)
 
 
-def _draw(canvas: Image, clean: Image, thing: Thing, color: Rgb, chance: Chance, options: SceneOptions) -> None:
-    shape = unit_shape(thing.name, thing.sprite, options)
+def _draw(canvas: Image, clean: Image, thing: Thing, color: Rgb, chance: Chance) -> None:
+    shape = shape_of(thing.name)
     offset = offset_of(thing, shape)
 
     def fixed(points: Points) -> NDArray[np.int32]:
@@ -81,7 +84,7 @@ def _filled(fill: str, width: int, height: int, color: Rgb, extent: float, chanc
     """A patch of a gradient or of one of the patterns."""
     patch = np.empty((height, width, 3), np.uint8)
     if fill == "gradient":
-        ends = [palette.mixed(color, (255, 255, 255), 0.4), palette.mixed(color, (0, 0, 0), 0.35)]
+        ends = [palette.mixed(color, (255, 255, 255), 0.38), palette.mixed(color, (0, 0, 0), 0.24)]
         if chance.random() < 0.5:
             ends.reverse()
         steps = height if chance.random() < 0.7 else width
@@ -89,8 +92,8 @@ def _filled(fill: str, width: int, height: int, color: Rgb, extent: float, chanc
         patch[:] = ramp[:, None] if steps == height else ramp[None]
         return patch
     patch[:] = color
-    period = 2 * max(5, round(extent * chance.between(0.09, 0.13)))
-    pattern = _pattern(fill, period, chance.whole(0, 3) if fill == "striped" else chance.whole(0, 1))
+    period = 2 * max(5, round(extent * chance.between(*_PERIODS[fill]) / 2))
+    pattern = _pattern(fill, period, chance.whole(0, 3) if fill == "striped" else 0)
     tall, wide = pattern.shape
     x, y = chance.whole(0, period - 1), chance.whole(0, period - 1)
     if y + height > tall or x + width > wide:
@@ -103,7 +106,7 @@ def _filled(fill: str, width: int, height: int, color: Rgb, extent: float, chanc
 
 @lru_cache(maxsize=160)
 def _pattern(fill: str, period: int, turn: int) -> Mask:
-    """Where the second colour goes, 400 px square or so: `turn` 0-3 is the direction of stripes (and 0-1 of checks)."""
+    """Where the second colour goes, 400 px square or so: `turn` 0-3 is the direction of stripes."""
     side = 400 - 400 % period
     y, x = np.mgrid[0:side, 0:side]
     if fill == "striped":
@@ -111,13 +114,12 @@ def _pattern(fill: str, period: int, turn: int) -> Mask:
         on = (along * (1.0 if turn < 2 else 0.7071)) % period < period * 0.42
     elif fill == "checked":
         cell = max(period // 2, 2)
-        a, b = (x, y) if turn == 0 else ((x + y) * 0.7071, (x - y) * 0.7071)
-        on = (np.floor(a / cell) + np.floor(b / cell)) % 2 == 0
+        on = (x // cell + y // cell) % 2 == 0
     else:
         half = period / 2
         near = np.hypot(x % period - half, y % period - half)
         shifted = np.hypot((x + half) % period - half, (y + half) % period - half)
-        on = np.minimum(near, shifted) < period * (0.25 if turn else 0.21)
+        on = np.minimum(near, shifted) < period * 0.23
     return np.where(on, 255, 0).astype(np.uint8)
 
 

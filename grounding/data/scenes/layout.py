@@ -6,27 +6,22 @@ colour into, so boxes and visibility are counted and not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import cos, radians, sin, sqrt
-from random import Random
-from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from grounding.data.scenes.scene import Box, Scene, SceneOptions, Thing
-from grounding.data.scenes.things import Points, Shape, names_of, shape_of
+from grounding.data.scenes.looks import SIZES, Chance, Look, Looks, sprites_of
+from grounding.data.scenes.scene import Box, Point, Scene, SceneOptions, Thing
+from grounding.data.scenes.sprites import FINE, TURN, Stamp
+from grounding.data.scenes.things import Kind, Points, Shape, shape_of
 
 cv2.setNumThreads(1)  # pictures are small, and workers run side by side
 
-FINE = 2  # sub-pixels a pixel: boxes are exact to half a pixel, and halving the picture smooths its edges
 FIXED_BITS = 4  # cv2 takes corners in sixteenths
-
-# Longer side of a thing over sqrt(width * height); gaps between the classes keep the word certain.
-SIZES: dict[str, tuple[float, float]] = {"small": (0.095, 0.14), "medium": (0.19, 0.25), "large": (0.33, 0.42)}
 
 # A model that squashes pictures to a square sees a circle of a 3:2 picture as an oval: beyond this ratio of the sides,
 # kinds that differ in proportions alone are not drawn.
@@ -34,61 +29,7 @@ SQUASH_SAFE_ASPECT = 1.25
 PROPORTION_KINDS = ("circle", "oval", "square", "rectangle")
 
 Contours = tuple[NDArray[np.int32], ...]
-T = TypeVar("T")
-
-
-class Chance:
-    """Random draws that cost little and stay the same in every Python version (only `random()` promises that)."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.random = Random(int(rng.integers(1 << 62))).random
-
-    def between(self, low: float, high: float) -> float:
-        """A number in [low, high)."""
-        return low + (high - low) * self.random()
-
-    def whole(self, low: int, high: int) -> int:
-        """A whole number from `low` to `high`, both included."""
-        return low + int(self.random() * (high - low + 1))
-
-    def pick(self, items: Sequence[T]) -> T:
-        """One of `items`."""
-        return items[int(self.random() * len(items))]
-
-    def some(self, items: Sequence[T], count: int) -> list[T]:
-        """`count` different ones of `items`, or all when there are fewer."""
-        left = list(items)
-        return [left.pop(int(self.random() * len(left))) for _ in range(min(count, len(left)))]
-
-    def weighted(self, items: Sequence[tuple[T, float]]) -> T:
-        """One item by weight."""
-        at = self.random() * sum(weight for _, weight in items)
-        for item, weight in items:
-            at -= weight
-            if at < 0:
-                return item
-        return items[-1][0]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What a thing looks like, before it has a place."""
-
-    kind: str
-    name: str
-    color: str | None
-    fill: str
-    size: str
-    sprite: int | None = None
-
-
-def unit_shape(name: str, sprite: int | None, options: SceneOptions) -> Shape:
-    """The shape of a thing, drawn or cut out."""
-    if sprite is None:
-        return shape_of(name)
-    if options.sprites is None:
-        raise ValueError(f"{name!r} is a sprite, and these options hold no SpriteSet")
-    return options.sprites.shape(sprite)
+Outline = Contours | Stamp  # what covers the index mask: polygons of a drawn thing, or the alpha of a sprite
 
 
 def turned(points: Points, thing: Thing, shape: Shape) -> Points:
@@ -110,116 +51,9 @@ def to_fixed(points: Points) -> NDArray[np.int32]:
 
 def offset_of(thing: Thing, shape: Shape) -> Points:
     """What moves turned points into the picture, so that the middle of their extent lies on `thing.center`."""
-    outline = turned(shape.contours[0], thing, shape)
+    outline = turned(shape.extremes, thing, shape)
     middle = (outline.min(axis=0) + outline.max(axis=0)) / 2
     return np.array(thing.center) - middle
-
-
-# ---------------------------------------------------------------------------------------------------- what to draw
-
-
-class _Looks:
-    """Chooses what a scene's things look like."""
-
-    def __init__(self, chance: Chance, options: SceneOptions, count: int) -> None:
-        self.chance, self.options, self.count = chance, options, count
-        crowded = count > 7
-        self.sizes = (("small", 0.5), ("medium", 0.42), ("large", 0.08 if crowded else 0.25))
-        self.fills: Sequence[str] = options.fills if chance.random() < 0.55 else ("solid",)
-        self.sprites = options.sprites is not None and chance.random() < options.sprite_share * 1.5
-        self.only_sprites = self.sprites and chance.random() < 0.33
-
-    def all(self) -> list[_Look]:
-        chance, options = self.chance, self.options
-        first = self.first()
-        looks = [first]
-        style = chance.random()
-        if style < options.distractors:
-            one_size, one_fill = chance.random() < 0.4, chance.random() < 0.6
-            if style < options.distractors / 2:  # a few kinds crossed with a few colours
-                kinds = [first.kind, *chance.some([k for k in options.kinds if k != first.kind], chance.whole(1, 2))]
-                others = [c for c in options.colors if c != first.color]
-                colors = [c for c in (first.color, *chance.some(others, chance.whole(1, 2))) if c]
-                while len(looks) < self.count:
-                    looks.append(self.drawn(chance.pick(kinds), colors, first, one_size, one_fill))
-            else:  # each differs from an earlier one in one attribute
-                while len(looks) < self.count:
-                    looks.append(self.near(chance.pick(looks)))
-        else:
-            kinds = chance.some(options.kinds, 1 if chance.random() < 0.12 else chance.whole(2, 8))
-            colors = chance.some(options.colors, chance.whole(1, 8))
-            while len(looks) < self.count:
-                looks.append(self.any(kinds, colors))
-        return looks
-
-    def first(self) -> _Look:
-        chance, options = self.chance, self.options
-        if options.only_pairs:
-            color, kind = chance.pick(sorted(options.only_pairs))
-            return self.with_fill(_Look(kind, chance.pick(names_of(kind)), color, "solid", self.size_for(kind)))
-        return self.any(options.kinds, options.colors)
-
-    def any(self, kinds: Sequence[str], colors: Sequence[str]) -> _Look:
-        if self.only_sprites or (self.sprites and self.chance.random() < 0.5):
-            return self.sprite()
-        return self.drawn(self.chance.pick(kinds), colors)
-
-    def sprite(self) -> _Look:
-        sprites = self.options.sprites
-        assert sprites is not None
-        number = sprites.pick(self.chance.random())
-        return _Look("sprite", sprites.name(number), None, "solid", self.chance.weighted(self.sizes), number)
-
-    def drawn(
-        self, kind: str, colors: Sequence[str], like: _Look | None = None, size: bool = False, fill: bool = False
-    ) -> _Look:
-        """A thing of one kind in one of `colors`; with the size or the fill of `like` where asked."""
-        if kind == "sprite":
-            return self.sprite()
-        name = like.name if like is not None and like.kind == kind else self.chance.pick(names_of(kind))
-        forbidden = self.options.forbidden_pairs
-        allowed = [c for c in colors if (c, kind) not in forbidden]
-        if not allowed:
-            allowed = [c for c in self.options.colors if (c, kind) not in forbidden]
-        tiny = shape_of(name).kind.tiny
-        chosen = like.size if like is not None and size and (tiny or like.size != "small") else self.size_for(kind)
-        look = _Look(kind, name, self.chance.pick(allowed), "solid", chosen)
-        if like is not None and fill:
-            return replace(look, fill=like.fill) if like.fill in shape_of(name).kind.fills else look
-        return self.with_fill(look)
-
-    def near(self, other: _Look) -> _Look:
-        """A look-alike of `other`: one attribute changed, or none."""
-        chance, options = self.chance, self.options
-        if other.kind == "sprite":
-            return replace(other, size=chance.weighted(self.sizes)) if chance.random() < 0.4 else self.sprite()
-        what = chance.random()
-        if what < 0.34 and len(options.colors) > 1:
-            return self.drawn(other.kind, [c for c in options.colors if c != other.color], other, True, True)
-        if what < 0.68 and len(options.kinds) > 1:
-            kind = chance.pick(options.kinds)
-            while kind == other.kind:
-                kind = chance.pick(options.kinds)
-            return self.drawn(kind, [other.color or options.colors[0]], other, True, True)
-        if what < 0.84:
-            sizes = [s for s in SIZES if s != other.size and (s != "small" or shape_of(other.name).kind.tiny)]
-            return replace(other, size=chance.pick(sizes))
-        if what < 0.94:
-            fills = [f for f in options.fills if f != other.fill and f in shape_of(other.name).kind.fills]
-            return replace(other, fill=chance.pick(fills)) if fills else other
-        return other
-
-    def size_for(self, kind: str) -> str:
-        size = self.chance.weighted(self.sizes)
-        if size == "small" and not shape_of(names_of(kind)[0]).kind.tiny:
-            return "medium"
-        return size
-
-    def with_fill(self, look: _Look) -> _Look:
-        fits = [f for f in self.fills if f in shape_of(look.name).kind.fills]
-        if len(fits) < 2 or self.chance.random() < 0.4:
-            return look
-        return replace(look, fill=self.chance.pick(fits))
 
 
 # ---------------------------------------------------------------------------------------------------- where it stands
@@ -233,6 +67,7 @@ class _Slot:
     y: tuple[float, float]
     room: float
     row: int | None = None
+    tight: bool = False
 
 
 def make_scene(rng: np.random.Generator, options: SceneOptions) -> Scene:
@@ -252,6 +87,8 @@ def _attempt(chance: Chance, options: SceneOptions) -> Scene:
     layout = chance.weighted(options.layouts)
     background = chance.pick(options.backgrounds)
     low, high = options.things
+    if high < 3 and layout in ("rows", "line"):
+        layout = "scatter"
     if layout in ("rows", "line"):
         slots = _row_slots(chance, width, height, options) if layout == "rows" else _line_slots(chance, width, height)
         count = min(len(slots), high)
@@ -262,20 +99,29 @@ def _attempt(chance: Chance, options: SceneOptions) -> Scene:
             min(chance.whole(low, high), chance.whole(low, high)) if chance.random() < 0.5 else chance.whole(low, high)
         )
         slots = _free_slots(chance, width, height, count, layout)
-    looks = _Looks(chance, options, count).all()
+    looks = Looks(chance, options, count).all()
     covered = 0.35 if layout in ("scatter", "cluster") and chance.random() < options.overlap else 0.0
     things: list[Thing] = []
-    outlines: list[Contours] = []
+    outlines: list[Outline] = []
     for look, slot in zip(looks, slots, strict=True):
         placed = _place(chance, look, slot, things, width, height, covered, options)
         if placed is not None:
-            things.append(placed[0])
-            outlines.append(placed[1])
+            outline, polygon = _outlined(placed, options)
+            things.append(replace(placed, polygon=polygon))
+            outlines.append(outline)
     while True:
         measured, hidden = measure(things, outlines, width, height, options.min_visibility)
         if hidden is None:
-            return Scene(width, height, measured, background, layout)
+            return Scene(width, height, _rows_renumbered(measured), background, layout)
         del things[hidden], outlines[hidden]
+
+
+def _rows_renumbered(things: tuple[Thing, ...]) -> tuple[Thing, ...]:
+    """Rows counted from the top among those that hold anything."""
+    rows = sorted({t.row for t in things if t.row is not None})
+    if rows == list(range(len(rows))):
+        return things
+    return tuple(replace(t, row=rows.index(t.row) if t.row is not None else None) for t in things)
 
 
 def _canvas(chance: Chance, options: SceneOptions) -> tuple[int, int]:
@@ -311,7 +157,7 @@ def _row_slots(chance: Chance, width: int, height: int, options: SceneOptions) -
         y = tall * (row + 0.5)
         for column in range(count):
             x = wide * (column + 0.5)
-            slots.append(_Slot((x - wide * 0.06, x + wide * 0.06), (y - tall * 0.04, y + tall * 0.04), room, row))
+            slots.append(_Slot((x - wide * 0.06, x + wide * 0.06), (y - tall * 0.04, y + tall * 0.04), room, row, True))
     return slots
 
 
@@ -326,23 +172,24 @@ def _line_slots(chance: Chance, width: int, height: int) -> list[_Slot]:
     for i in range(count):
         at = step * (i + 0.5)
         along, beside = (at - step * 0.05, at + step * 0.05), (level - step * 0.08, level + step * 0.08)
-        slots.append(_Slot(along, beside, room) if across else _Slot(beside, along, room))
+        slots.append(_Slot(along, beside, room, None, True) if across else _Slot(beside, along, room, None, True))
     return slots
 
 
 def _place(
     chance: Chance,
-    look: _Look,
+    look: Look,
     slot: _Slot,
     others: list[Thing],
     width: int,
     height: int,
     covered: float,
     options: SceneOptions,
-) -> tuple[Thing, Contours] | None:
-    """A thing in a free spot, with its outline at `FINE`; smaller where there is no room; None where there is none."""
-    shape = unit_shape(look.name, look.sprite, options)
-    kind = shape.kind
+) -> Thing | None:
+    """A thing in a free spot, smaller where there is no room; None where there is none."""
+    sprite = sprites_of(options).proportions(look.sprite) if look.sprite is not None else None
+    kind = shape_of(look.name).kind if sprite is None else Kind(look.name, (), turn=TURN)
+    wide, tall = sprite or (shape_of(look.name).width, shape_of(look.name).height)
     classes = list(SIZES)
     unit = sqrt(width * height)
     for size in reversed(classes[: classes.index(look.size) + 1]):
@@ -355,17 +202,15 @@ def _place(
         stretch = 1 - kind.stretch * chance.random() if kind.stretch else 1.0
         rotation = chance.between(-kind.turn, kind.turn) if chance.random() < 0.6 else 0.0
         flipped = kind.flips and chance.random() < 0.5
-        drawn = (extent * shape.width, extent * shape.height * stretch)
         thing = Thing(
             len(others), look.kind, look.name, look.color, look.fill, size, (0, 0, 0, 0), (0, 0, 0, 0), 1.0, (),
-            (0, 0), slot.row, look.sprite is not None, rotation, drawn, flipped, look.sprite,
+            (0, 0), slot.row, sprite is not None, rotation, (extent * wide, extent * tall * stretch), flipped,
+            look.sprite,
         )  # fmt: skip
-        points = [turned(c, thing, shape) for c in shape.contours]
-        lowest, highest = points[0].min(axis=0), points[0].max(axis=0)
-        half_x, half_y = ((highest - lowest) / 2).tolist()
+        half_x, half_y = _half_extent(thing, options)
         left, right = max(slot.x[0], half_x + 1), min(slot.x[1], width - half_x - 1)
         top, bottom = max(slot.y[0], half_y + 1), min(slot.y[1], height - half_y - 1)
-        if slot.row is not None or slot.room < min(width, height):  # a tight slot: as near to its middle as fits
+        if slot.tight:  # as near to its middle as fits
             left, right = (left, right) if left <= right else ((left + right) / 2,) * 2
             top, bottom = (top, bottom) if top <= bottom else ((top + bottom) / 2,) * 2
             if left < half_x or right > width - half_x or top < half_y or bottom > height - half_y:
@@ -374,15 +219,20 @@ def _place(
             continue
         for _ in range(24):
             x, y = chance.between(left, right), chance.between(top, bottom)
-            if _free((x - half_x, y - half_y, x + half_x, y + half_y), others, covered):
-                moved = np.array((x, y)) - (lowest + highest) / 2
-                box = (x - half_x, y - half_y, x + half_x, y + half_y)
-                seam = shape.outline if len(shape.contours) > 1 else None
-                whole = points[0] if seam is None else turned(seam, thing, shape)
-                polygon = tuple(map(tuple, (whole + moved).tolist()))
-                done = replace(thing, full_box=box, box=box, center=(x, y), polygon=polygon)
-                return done, tuple(to_fixed(p + moved) for p in points)
+            spot = (x - half_x, y - half_y, x + half_x, y + half_y)
+            if _free(spot, others, covered):
+                return replace(thing, full_box=spot, box=spot, center=(x, y))
     return None
+
+
+def _half_extent(thing: Thing, options: SceneOptions) -> tuple[float, float]:
+    if thing.sprite is not None:
+        cut = sprites_of(options).stamp(thing).cut
+        return cut.width / (2 * FINE), cut.height / (2 * FINE)
+    shape = shape_of(thing.name)
+    points = turned(shape.extremes, thing, shape)
+    half_x, half_y = ((points.max(axis=0) - points.min(axis=0)) / 2).tolist()
+    return half_x, half_y
 
 
 def _free(box: Box, others: list[Thing], covered: float) -> bool:
@@ -412,22 +262,42 @@ def _without_proportions(options: SceneOptions) -> SceneOptions:
 # ---------------------------------------------------------------------------------------------------- what is visible
 
 
-def index_mask(outlines: Sequence[Contours], width: int, height: int) -> NDArray[np.uint8]:
-    """Which thing is seen where, at `FINE`: 0 for the background, else its index plus 1."""
-    mask = np.zeros((height * FINE, width * FINE), np.uint8)
-    for i, contours in enumerate(outlines):
-        cv2.fillPoly(mask, contours, i + 1, shift=FIXED_BITS)
+def cover(mask: NDArray[np.uint8], outline: Outline, value: int) -> None:
+    """Write `value` into the index mask wherever a thing is."""
+    if isinstance(outline, Stamp):
+        outline.cover(mask, value)
+    else:
+        cv2.fillPoly(mask, outline, value, shift=FIXED_BITS)
+
+
+def _outlined(thing: Thing, options: SceneOptions) -> tuple[Outline, tuple[Point, ...]]:
+    """What a thing covers at `FINE`, and its outline in pixels."""
+    if thing.sprite is not None:
+        stamp = sprites_of(options).stamp(thing)
+        return stamp, tuple((x, y) for x, y in stamp.outline().tolist())
+    shape = shape_of(thing.name)
+    offset = offset_of(thing, shape)
+    points = [turned(c, thing, shape) + offset for c in shape.contours]
+    whole = points[0] if len(points) == 1 else turned(shape.outline, thing, shape) + offset
+    return tuple(to_fixed(p) for p in points), tuple((x, y) for x, y in whole.tolist())
+
+
+def index_mask(scene: Scene, options: SceneOptions) -> NDArray[np.uint8]:
+    """Which thing is seen where, at `FINE` times the picture's resolution: 0 for the background, else index plus 1."""
+    mask = np.zeros((scene.height * FINE, scene.width * FINE), np.uint8)
+    for i, thing in enumerate(scene.things):
+        cover(mask, _outlined(thing, options)[0], i + 1)
     return mask
 
 
 def measure(
-    things: list[Thing], outlines: list[Contours], width: int, height: int, least: float
+    things: list[Thing], outlines: list[Outline], width: int, height: int, least: float
 ) -> tuple[tuple[Thing, ...], int | None]:
     """The things with exact boxes and visibility; and which to take away so that none is hidden under `least`."""
     mask = np.zeros((height * FINE, width * FINE), np.uint8)
     whole: list[tuple[Box, int]] = []
-    for i, contours in enumerate(outlines):
-        cv2.fillPoly(mask, contours, i + 1, shift=FIXED_BITS)
+    for i, outline in enumerate(outlines):
+        cover(mask, outline, i + 1)
         whole.append(_seen(mask, i, things[i].full_box))
     done: list[Thing] = []
     for i, thing in enumerate(things):
@@ -437,8 +307,7 @@ def measure(
         share = left / area if area else 0.0
         if share < least:
             return (), later[-1] if later else i
-        center = ((full[0] + full[2]) / 2, (full[1] + full[3]) / 2)
-        done.append(replace(thing, index=i, box=visible, full_box=full, visibility=share, center=center))
+        done.append(replace(thing, index=i, box=visible, full_box=full, visibility=share))
     return tuple(done), None
 
 

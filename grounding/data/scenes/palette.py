@@ -68,17 +68,17 @@ def accent(color: Rgb) -> Rgb:
     if light > 225:
         return mixed(color, (60, 60, 66), 0.5)
     if light > 118:
-        return mixed(color, (0, 0, 0), 0.5)
+        return mixed(color, (0, 0, 0), 0.45)
     if light < 45:
         return mixed(color, (255, 255, 255), 0.45)
     return mixed(color, (255, 255, 255), 0.62)
 
 
-def distance(a: Rgb | NDArray[np.float64], b: Rgb) -> float:
-    """How different two colours look: weighted distance in RGB, about 0 to 765 ("redmean")."""
-    mean = (float(a[0]) + b[0]) / 2
-    dr, dg, db = float(a[0]) - b[0], float(a[1]) - b[1], float(a[2]) - b[2]
-    return float(((2 + mean / 256) * dr * dr + 4 * dg * dg + (2 + (255 - mean) / 256) * db * db) ** 0.5)
+def distances(colors: NDArray[np.float64], other: Rgb) -> NDArray[np.float64]:
+    """How different `colors` (N, 3) look from `other`: weighted distance in RGB, 0 to about 765 ("redmean")."""
+    reddish = (colors[:, 0] + other[0]) / 512
+    squares = (colors - np.array(other)) ** 2
+    return np.asarray(np.sqrt((2 + reddish) * squares[:, 0] + 4 * squares[:, 1] + (3 - reddish) * squares[:, 2]))
 
 
 def _byte(value: int) -> int:

@@ -45,7 +45,7 @@ class Thing:
     polygon: tuple[Point, ...]
     """Outline of the full shape; a hole is joined to the outline by a seam."""
     center: Point
-    """Centre of `full_box`."""
+    """Middle of its full extent (`full_box` is the same rounded to half pixels)."""
     row: int | None
     """Row from the top in a "rows" layout, from 0; None in the others."""
     is_sprite: bool
@@ -86,7 +86,7 @@ class SceneOptions:
     max_aspect: float = 1.6
     """Longer side over shorter side, at most."""
     things: tuple[int, int] = (1, 12)
-    """Fewest and most things."""
+    """Fewest and most things; fewer where there is no room."""
     overlap: float = 0.3
     """Share of scenes in which things may cover each other."""
     min_visibility: float = 0.55

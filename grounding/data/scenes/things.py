@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import cos, pi, sin
 
 import cv2
@@ -52,8 +52,10 @@ class Shape:
     contours: tuple[Points, ...]
     """Outline, then holes: filled together, even-odd."""
     outline: Points
-    """One closed polygon of the same area: holes are joined to it by seams."""
+    """One closed polygon of the same area: holes are reached by seams."""
     details: tuple[tuple[Points, str], ...]
+    extremes: Points
+    """The outline's convex hull: enough to know its extent however it is turned."""
     width: float
     height: float
     kind: Kind = field(repr=False)
@@ -414,7 +416,7 @@ _GRID = 900.0  # pixels the silhouette is rasterized over, once a kind
 _MARGIN = 40
 
 
-@lru_cache(maxsize=None)
+@cache
 def shape_of(name: str) -> Shape:
     """The thing called `name` in unit coordinates."""
     kind = kind_named(name)
@@ -423,10 +425,12 @@ def shape_of(name: str) -> Shape:
     longer = float((high - low).max())
     scale: Callable[[Points], Points] = lambda p: (p - (low + high) / 2) / longer  # noqa: E731
     solids, cuts = [scale(p) for p in kind.solids], [scale(p) for p in kind.cuts]
-    contours = (solids[0], *cuts) if len(solids) == 1 else _contours_of_union(solids, cuts)
+    # Cuts are written clockwise like solids, and a hole has to run the other way.
+    contours = (solids[0], *(c[::-1] for c in cuts)) if len(solids) == 1 else _contours_of_union(solids, cuts)
     width, height = ((high - low) / longer).tolist()
     details = tuple((scale(p), tone) for p, tone in kind.details)
-    return Shape(tuple(contours), join_holes(contours), details, width, height, kind)
+    hull = cv2.convexHull(contours[0].astype(np.float32))[:, 0].astype(np.float64)
+    return Shape(tuple(contours), join_contours(contours), details, hull, width, height, kind)
 
 
 def _contours_of_union(solids: list[Points], cuts: list[Points]) -> tuple[Points, ...]:
@@ -444,27 +448,24 @@ def _fixed(points: Points) -> NDArray[np.int32]:
 
 
 def contours_of(mask: NDArray[np.uint8], tolerance: float) -> tuple[Points, ...]:
-    """The largest outline of a mask and the holes in it, simplified to within `tolerance` pixels."""
-    found, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    areas = [cv2.contourArea(c) if tree[0][i][3] < 0 else -1.0 for i, c in enumerate(found)]
-    outer = int(np.argmax(areas))
-    kept = [outer] + [i for i in range(len(found)) if tree[0][i][3] == outer and cv2.contourArea(found[i]) > 16]
-    return tuple(cv2.approxPolyDP(found[i], tolerance, True)[:, 0].astype(np.float64) for i in kept)
+    """The outlines of a mask, the largest first, and the holes in them, simplified to within `tolerance` pixels.
+
+    Outlines run one way round and holes the other. Specks under a hundredth of the largest outline are left out.
+    """
+    found, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    areas = [cv2.contourArea(c) for c in found]
+    order = sorted(range(len(found)), key=areas.__getitem__, reverse=True)
+    kept = [i for i in order if areas[i] >= 0.01 * areas[order[0]] and len(found[i]) > 2]
+    simple = (cv2.approxPolyDP(found[i], tolerance, True)[:, 0].astype(np.float64) for i in kept)
+    return tuple(points for points in simple if len(points) > 2)
 
 
-def join_holes(contours: Sequence[Points]) -> Points:
-    """One polygon with the area of an outline less its holes: each hole is reached by a seam walked both ways."""
+def join_contours(contours: Sequence[Points]) -> Points:
+    """One polygon with the area of several: each part or hole is reached by a seam walked both ways."""
     outline = contours[0]
-    for hole in contours[1:]:
-        gaps = ((outline[:, None] - hole[None]) ** 2).sum(axis=2)
+    for part in contours[1:]:
+        gaps = ((outline[:, None] - part[None]) ** 2).sum(axis=2)
         i, j = np.unravel_index(int(gaps.argmin()), gaps.shape)
-        turned = np.roll(hole, -int(j), axis=0)
-        if _signed_area(turned) * _signed_area(outline) > 0:
-            turned = np.concatenate([turned[:1], turned[:0:-1]])
-        outline = np.concatenate([outline[: i + 1], turned, turned[:1], outline[i:]])
+        from_seam = np.roll(part, -int(j), axis=0)
+        outline = np.concatenate([outline[: i + 1], from_seam, from_seam[:1], outline[i:]])
     return outline
-
-
-def _signed_area(points: Points) -> float:
-    x, y = points[:, 0], points[:, 1]
-    return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2
