@@ -1,8 +1,8 @@
 """Owns the box convention: float64 arrays (N, 4), xyxy, in pixels of the original picture.
 
-Coordinates are continuous: a picture of width W spans 0 to W, pixel k covers k to k + 1, so a box's width is x2 - x1 and a
-box over the whole picture is (0, 0, W, H). Nothing here rounds. Functions take anything numpy can read as (N, 4), a single
-box of four numbers, or an empty list; they return new arrays and never change what they were given.
+Coordinates are continuous: a picture of width W spans 0 to W, pixel k covers k to k + 1, so a box's width is x2 - x1
+and a box over the whole picture is (0, 0, W, H). Nothing here rounds. Functions take anything numpy can read as (N, 4),
+a single box of four numbers, or an empty list; they return new arrays and never change what they were given.
 
     N, M  boxes in the first and in the second set
 """
@@ -80,7 +80,7 @@ def cxcywh_to_xyxy(boxes: ArrayLike) -> Boxes:
 
 
 def normalize(boxes: ArrayLike, width: float, height: float) -> Boxes:
-    """Boxes as fractions of a picture of `width` by `height` pixels. Not clipped. Raises BoxError for an empty picture."""
+    """Boxes as fractions of a picture of `width` by `height` pixels, not clipped."""
     return as_boxes(boxes) / _sides(width, height)
 
 
@@ -124,7 +124,7 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 
 
 def iou_pairs(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """(N,) intersection over union of the first of `a` with the first of `b`, and so on. Raises BoxError if N differs."""
+    """(N,) intersection over union, row by row. Raises BoxError if the sets differ in length."""
     return _iou_and_union(*_paired(a, b))[0]
 
 

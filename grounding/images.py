@@ -1,7 +1,7 @@
 """Owns the way in for pictures, and Canvas: where a picture's pixels lie in what a model sees.
 
-`open_image` turns whatever holds a picture into an upright RGB picture, and refuses what is too large before decoding it;
-`open_url` is the only function here that uses the network.
+`open_image` turns whatever holds a picture into an upright RGB picture, and refuses what is too large before decoding
+it; `open_url` is the only function here that uses the network.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import urllib.parse
 import urllib.request
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, NoReturn, TypeAlias
+from typing import IO, Any, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,17 +47,18 @@ class ImageLimits:
 
 
 DEFAULT_LIMITS = ImageLimits()
+_Bytes = TypeVar("_Bytes", bytes, bytearray)
 
 
 def open_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
     """An upright RGB picture, without metadata, from a path, bytes, a binary file, a PIL picture or a numpy array.
 
-    EXIF rotation is applied; what is see-through is laid on white; an animation gives its first frame; 16-bit values are
-    scaled to 8 bits. Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA: integers of 0-255, uint16 of 0-65535,
-    floats of 0-1, or bool. A PIL picture that is already RGB and upright is returned itself, not copied.
+    EXIF rotation is applied; what is see-through is laid on white; an animation gives its first frame; 16-bit values
+    are scaled to 8 bits. Arrays are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA: integers of 0-255, uint16 of
+    0-65535, floats of 0-1, or bool. A PIL picture that is already RGB and upright is returned itself, not copied.
 
-    Raises UnreadableImageError (not a picture, damaged, no such file), ImageTooLargeError (over `limits`). An address of
-    the web is refused: fetching is a decision of the caller, `open_image(open_url(address))` or just `open_url(address)`.
+    Raises UnreadableImageError (not a picture, damaged, no such file) and ImageTooLargeError (over `limits`). A web
+    address is refused, as fetching is a decision of the caller: use `open_url`.
     """
     if isinstance(source, Image.Image):
         _check_pixels(source.size, limits, "the picture")
@@ -79,7 +79,8 @@ def open_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> 
     if type(source).__module__.partition(".")[0] == "torch":
         hint = "; a tensor of (3, H, W) is given as tensor.permute(1, 2, 0).cpu().numpy()"
     raise UnreadableImageError(
-        f"cannot take a picture from {type(source).__name__}: give a path, bytes, a binary file, a PIL picture or an array{hint}"
+        f"cannot take a picture from {type(source).__name__}: "
+        f"give a path, bytes, a binary file, a PIL picture or an array{hint}"
     )
 
 
@@ -120,7 +121,7 @@ def _read_path(path: str | os.PathLike[str], name: str, limits: ImageLimits) -> 
         raise UnreadableImageError(f"{name} cannot be read: {reason}") from error
 
 
-def _within(data: bytes, limits: ImageLimits, name: str) -> bytes:
+def _within(data: _Bytes, limits: ImageLimits, name: str) -> _Bytes:
     if len(data) > limits.max_bytes:
         _too_many_bytes(name, f"has more than {_mega(limits.max_bytes)} MB", limits)
     return data
@@ -128,7 +129,8 @@ def _within(data: bytes, limits: ImageLimits, name: str) -> bytes:
 
 def _too_many_bytes(name: str, seen: str, limits: ImageLimits) -> NoReturn:
     raise ImageTooLargeError(
-        f"{name} {seen}, over the limit of {_mega(limits.max_bytes)} MB: shrink it, or pass limits=ImageLimits(max_bytes=...)"
+        f"{name} {seen}, over the limit of {_mega(limits.max_bytes)} MB: "
+        "shrink it, or pass limits=ImageLimits(max_bytes=...)"
     )
 
 
@@ -207,20 +209,21 @@ def _decode(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
     if not data:
         raise UnreadableImageError(f"{name} is empty: 0 bytes")
     Image.init()
-    try:
-        with warnings.catch_warnings():
-            # PIL's own size limit and its remarks on odd metadata: the limits are checked on the next line, by us.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=[format for format in _FORMATS if format in Image.OPEN])
-    except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(
-            f"{name} is a decompression bomb to PIL ({error}): shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS"
-        ) from error
-    except Exception as error:  # decoders raise anything on hostile bytes: struct.error, SyntaxError, KeyError ...
-        raise UnreadableImageError(_what_is_it(data, name)) from error
-    with image:
-        _check_pixels(image.size, limits, name)
-        return _to_rgb(image, name)
+    known = [kind for kind in _FORMATS if kind in Image.OPEN]
+    with warnings.catch_warnings():
+        # PIL's remarks on size, which is checked here, and on odd metadata, which is dropped here.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(data), formats=known)  # reads the header only
+        except Image.DecompressionBombError as error:
+            raise ImageTooLargeError(
+                f"{name} is a decompression bomb to PIL ({error}): shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS"
+            ) from error
+        except Exception as error:  # decoders raise anything on hostile bytes: struct.error, SyntaxError, KeyError ...
+            raise UnreadableImageError(_what_is_it(data, name)) from error
+        with image:
+            _check_pixels(image.size, limits, name)
+            return _to_rgb(image, name)
 
 
 def _what_is_it(data: bytes, name: str) -> str:
@@ -247,9 +250,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         ) from error
     if rgb is image:
         rgb = image.copy()
-    # Left in place, the tag would turn the picture a second time when it is opened again.
-    rgb.info = {}
-    rgb.getexif().clear()
+    rgb.info = {}  # its EXIF would turn the picture a second time when it is opened again
     return rgb
 
 
@@ -288,7 +289,7 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _from_wide_grey(values: NDArray[np.float64], top: float) -> Image.Image:
-    """32-bit values do not say their range: 0 to `top` if all lie in it, or floats of 0-255, else from least to most."""
+    """32-bit values do not say their range: 0 to `top` if all lie in it, else 0-255, else from least to most."""
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     least, most = float(values.min()), float(values.max())
     if least >= 0 and most <= top:
@@ -370,9 +371,11 @@ def _check_address(url: str) -> None:
 def open_url(url: str, *, limits: ImageLimits = DEFAULT_LIMITS, timeout: float = 20.0) -> Image.Image:
     """The picture at an http or https address, as `open_image` gives it.
 
-    `timeout` is for the whole download, in seconds; reading stops at the limit of bytes. Redirects are followed five times
-    and only to http and https. Any address this machine can reach is fetched, those of its own network as well: do not pass
-    on what strangers type. Raises UnreadableImageError (unreachable, refused, too slow, no picture), ImageTooLargeError.
+    `timeout` is for the whole download, in seconds; reading stops at the limit of bytes. Redirects are followed five
+    times, and only to http and https. Any address this machine can reach is fetched, those of its own network as well:
+    do not pass on what strangers type.
+
+    Raises UnreadableImageError (unreachable, refused, too slow, no picture) and ImageTooLargeError.
     """
     _check_address(url)
     name = _quoted(url)
@@ -426,8 +429,8 @@ def _download(
 class Canvas:
     """Where the pixels of a picture lie in what a model sees: model = original * scale + (left, top).
 
-    Made by `identity`, `squash` or `pad`. Coordinates are continuous and nothing is rounded or clipped on the way, so both
-    directions undo each other; the scales are those of the resized picture in whole pixels, as `apply` makes it.
+    Made by `identity`, `squash` or `pad`. Coordinates are continuous and nothing is rounded or clipped on the way, so
+    both directions undo each other; the scales are those of the resized picture in whole pixels, as `apply` makes it.
     """
 
     width: int
@@ -444,7 +447,8 @@ class Canvas:
             0 < self.scale_x < math.inf and 0 < self.scale_y < math.inf
         ):
             raise ImageError(
-                f"a canvas needs sizes over 0; seen {self.width} x {self.height} in {self.model_width} x {self.model_height}"
+                f"a canvas needs sizes over 0; seen a picture of {self.width} x {self.height} "
+                f"in {self.model_width} x {self.model_height}"
             )
 
     @classmethod
@@ -460,9 +464,10 @@ class Canvas:
 
     @classmethod
     def pad(cls, width: int, height: int, size: int | tuple[int, int], *, where: str = "center") -> Canvas:
-        """The picture in its shape, as large as fits into `size` (a square's side, or width and height), the rest padding.
+        """The picture in its own shape, as large as fits into `size`, the rest padding.
 
-        `where`: "center", or "corner" for the picture at the top left and padding at the right or the bottom.
+        `size`: the side of a square, or width and height. `where`: "center", or "corner" for the picture at the top
+        left and padding at the right or the bottom.
         """
         if where not in ("center", "corner"):
             raise ImageError(f'where must be "center" or "corner"; seen {where!r}')
@@ -513,7 +518,7 @@ class Canvas:
         fill: tuple[int, int, int] = (0, 0, 0),
         resample: Image.Resampling = Image.Resampling.BICUBIC,
     ) -> Image.Image:
-        """What the model sees: the picture resized, with padding of colour `fill`. The picture itself when nothing changes."""
+        """What the model sees: the picture resized, with padding of colour `fill`; itself when nothing changes."""
         if image.size != (self.width, self.height):
             raise ImageError(
                 f"this canvas is for a picture of {self.width} x {self.height}; seen {image.width} x {image.height}"

@@ -1,8 +1,8 @@
 """Owns Mask: which pixels of a picture belong to a region, as exact pixels (COCO run lengths) or as the polygons given.
 
 A mask made from polygons keeps those polygons and fills them only when pixels are asked for; one made from pixels keeps
-them exactly and traces its outlines only when polygons are asked for. Polygons are in the continuous pixel coordinates of
-`grounding.boxes`, so an outline runs along pixel edges and filling it gives the same pixels back.
+them exactly and traces its outlines only when polygons are asked for. Polygons are in the same continuous pixel
+coordinates as boxes, so an outline runs along pixel edges and filling it gives the same pixels back.
 
     H, W  rows and columns of the picture      K  corners of one polygon
 """
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from grounding.boxes import as_points
 from grounding.errors import BoxError, MissingExtraError
 
 Polygon = tuple[tuple[float, float], ...]
@@ -63,16 +62,17 @@ class Mask:
 
     @classmethod
     def from_polygons(cls, polygons: Iterable[ArrayLike], width: int, height: int) -> Mask:
-        """The mask inside any of the polygons, each (K, 2) of x, y with K of 3 or more; parts outside the picture are cut.
+        """The mask inside any of the polygons, each (K, 2) of x, y with K of 3 or more, or COCO's flat list x, y, x, y.
 
-        No polygons: nothing is inside. COCO's flat lists [x, y, x, y, ...] are taken too.
+        Parts outside the picture are cut. No polygons: nothing is inside.
         """
         kept: list[Polygon] = []
         for polygon in polygons:
-            corners = np.asarray(polygon, dtype=np.float64)
-            points = as_points(corners.reshape(-1, 2) if corners.ndim == 1 and corners.size % 2 == 0 else corners)
-            if len(points) < 3:
-                raise BoxError(f"a polygon needs 3 corners or more; seen {len(points)}")
+            points = np.array(polygon, dtype=np.float64)
+            if points.ndim == 1 and points.size % 2 == 0:
+                points = points.reshape(-1, 2)
+            if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
+                raise BoxError(f"a polygon must have the shape (K, 2) with 3 corners or more; seen {points.shape}")
             if not np.isfinite(points).all():
                 raise BoxError("a polygon's corners must be finite numbers; seen NaN or infinity")
             kept.append(tuple((float(x), float(y)) for x, y in points))
@@ -137,7 +137,7 @@ class Mask:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """x1, y1, x2, y2 around what is inside, in pixels; all 0 when nothing is. Polygons: their extent in the picture."""
+        """x1, y1, x2, y2 around what is inside, in pixels (of polygons, to the fraction); all 0 when nothing is."""
         if self._polygons is not None:
             if not self._polygons:
                 return (0.0, 0.0, 0.0, 0.0)
@@ -176,7 +176,7 @@ class Mask:
 
 
 def iou(a: Mask, b: Mask) -> float:
-    """Intersection over union of the pixels, 0 to 1; 0 when both are empty. Raises BoxError if the pictures' sizes differ."""
+    """Intersection over union of the pixels, 0 to 1; 0 when both are empty. Raises BoxError if the sizes differ."""
     if (a.width, a.height) != (b.width, b.height):
         raise BoxError(f"masks of {a.width} x {a.height} and {b.width} x {b.height} lie in different pictures")
     coco = _coco()
@@ -185,8 +185,9 @@ def iou(a: Mask, b: Mask) -> float:
     return both / either if either else 0.0
 
 
-# ---- COCO's compressed run lengths: each is written in groups of 5 bits, low first, bit 6 saying that more follow, from the
-# character "0" on; from the fourth on, the difference to the run two before is written (cocoapi, common/maskApi.c).
+# ---- COCO's compressed run lengths (cocoapi, common/maskApi.c)
+# Each is written in groups of 5 bits, low first, a sixth bit saying that more follow, as characters from "0" on;
+# from the fourth run on, what is written is the difference to the run two before.
 
 
 def _runs_from_text(text: str) -> list[int]:
@@ -247,7 +248,8 @@ def _trace(inside: NDArray[np.bool_]) -> tuple[Polygon, ...]:
     xs, ys = [*row_x.tolist(), *col_x.tolist()], [*row_y.tolist(), *col_y.tolist()]
     after: list[int] = [*after_row.tolist(), *after_col.tolist()]
 
-    outer, holes = [], []
+    outer: list[int] = []
+    holes: list[int] = []
     seen = [False] * len(after)
     for first in range(len(row_x), len(after)):
         if seen[first]:
@@ -283,7 +285,7 @@ def _trace(inside: NDArray[np.bool_]) -> tuple[Polygon, ...]:
 
 
 def _runs_of_edges(edges: NDArray[np.int8]) -> tuple[NDArray[np.int64], ...]:
-    """For every longest run of one sign along the rows of `edges`: its row, start, end and sign; - runs end to start."""
+    """For every longest run of one sign along the rows of `edges`: its row, start, end and sign (- goes backwards)."""
     framed = np.pad(edges, ((0, 0), (1, 1)))
     changed = framed[:, 1:] != framed[:, :-1]
     line, low = np.nonzero(changed & (framed[:, 1:] != 0))

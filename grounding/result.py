@@ -1,4 +1,4 @@
-"""Owns Region and Grounding: the only values that travel between rooms, and what they turn into (JSON, COCO, supervision).
+"""Owns Region and Grounding: the values that travel between rooms, and their other forms (JSON, COCO, supervision).
 
 The truth of a dataset is a Grounding just as a model's answer is, so scoring needs neither model nor dataset.
 """
@@ -179,7 +179,7 @@ class Grounding:
 
     @property
     def best(self) -> Region | None:
-        """The region with the highest score, the first of equals and of regions without scores; None if there is none."""
+        """The region with the highest score, the first among equals or when none has a score; None if there is none."""
         return max(self.regions, key=lambda region: -math.inf if region.score is None else region.score, default=None)
 
     def above(self, score: float) -> Grounding:
@@ -236,10 +236,11 @@ class Grounding:
     def to_coco(
         self, image_id: int, category_ids: Mapping[str, int] | None = None, first_id: int = 1
     ) -> list[dict[str, Any]]:
-        """COCO annotations, one a region, numbered from `first_id`: bbox as x, y, width, height; score where there is one.
+        """COCO annotations, one a region, numbered from `first_id`; bbox is x, y, width, height.
 
-        `category_ids` turns labels into numbers, and a label it does not know raises InputError; without it every region is
-        of category 1. Segmentation: polygons where they were given, else run lengths, else an empty list.
+        `category_ids` turns labels into numbers, and a label it does not know raises InputError; without it every
+        region is of category 1. Segmentation: polygons where they were given, else run lengths, else an empty list.
+        Score: where there is one.
         """
         annotations = []
         for number, region in enumerate(self.regions, first_id):
@@ -264,8 +265,8 @@ class Grounding:
     def to_supervision(self) -> sv.Detections:
         """supervision's Detections; class_id numbers the labels in order of appearance, data["class_name"] holds them.
 
-        No scores: confidence is None; some: NaN where there is none. A region without a mask beside others with one gets an
-        empty mask. No label: class_name is "".
+        No scores: confidence is None; some: NaN where there is none. A region without a mask beside others with one
+        gets an empty mask. No label: class_name is "".
         """
         sv = import_supervision()
         if not self.regions:
@@ -298,7 +299,7 @@ class Grounding:
         return draw(image, self, **options)
 
     def _repr_html_(self) -> str:
-        """For notebooks: the picture with its regions when it is at hand, the words and a table. All text is escaped."""
+        """For notebooks: the picture with its regions when it is at hand, the words and a table; text is escaped."""
         found = "nothing found" if not self.regions else f"{self.count} region{'' if self.count == 1 else 's'}"
         took = None if self.seconds is None else f"{self.seconds * 1000:,.0f} ms"
         facts = [self.task, found, f"{self.width} × {self.height} px", self.model, took]
