@@ -1,8 +1,10 @@
 """Longer answers: grounded captions, points, polygons, and short questions with short answers."""
 
 from collections.abc import Callable
-from math import hypot
 from random import Random
+
+import cv2
+import numpy as np
 
 from grounding.data.scenes.facts import Facts, indices, reading_order
 from grounding.data.scenes.phrases import (
@@ -78,31 +80,6 @@ def describe_point(facts: Facts, rng: Random) -> Draft | None:
     return Draft("describe", "", (i,), detail="point", labels=(name,), point=point)
 
 
-def simplified(polygon: tuple[Point, ...], tolerance: float) -> Polygon:
-    """The closed polygon with fewer corners, no left-out one farther than `tolerance` off (Douglas-Peucker)."""
-    count = len(polygon)
-    if count < 4:
-        return polygon
-    far = max(range(count), key=lambda k: hypot(polygon[k][0] - polygon[0][0], polygon[k][1] - polygon[0][1]))
-    keep = {0, far}
-    ring = (*polygon, polygon[0])
-    stack = [(0, far), (far, count)]
-    while stack:
-        a, b = stack.pop()
-        (ax, ay), (bx, by) = ring[a], ring[b]
-        length = hypot(bx - ax, by - ay)
-        worst, at = tolerance, -1
-        for k in range(a + 1, b):
-            x, y = ring[k]
-            off = abs((x - ax) * (by - ay) - (y - ay) * (bx - ax)) / length if length else hypot(x - ax, y - ay)
-            if off > worst:
-                worst, at = off, k
-        if at >= 0:
-            keep.add(at)
-            stack += ((a, at), (at, b))
-    return tuple(polygon[k] for k in sorted(keep))
-
-
 def signed_area(polygon: Polygon) -> float:
     """Area by the shoelace formula, positive when the corners run clockwise on the screen."""
     total = 0.0
@@ -118,9 +95,10 @@ def short_outline(polygon: tuple[Point, ...], most: int = 12) -> Polygon | None:
     whole = abs(signed_area(polygon))
     if whole < 1.0:
         return None
-    size = whole**0.5
+    side = whole**0.5
+    corners = np.array(polygon, dtype=np.float32)
     for share in (0.01, 0.02, 0.03, 0.045, 0.06):
-        short = simplified(polygon, share * size)
+        short: Polygon = tuple(map(tuple, cv2.approxPolyDP(corners, share * side, True)[:, 0].tolist()))
         if len(short) <= most:
             if len(short) < 3 or abs(abs(signed_area(short)) - whole) > 0.1 * whole:
                 return None

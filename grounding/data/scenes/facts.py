@@ -112,6 +112,7 @@ class Facts:
         self.size: dict[str, int] = {}
         self.head: dict[str, int] = {}
         self._loose_head: dict[str, int] = {}
+        self._unique: list[tuple[int, ...] | None] = [None] * len(things)
         self.visible = 0
         self.sprites = 0
         self.focus = 0
@@ -198,29 +199,46 @@ class Facts:
 
         `rich` prefers those that bind two or more attributes; without `bare` the noun is always said.
         """
-        bit = 1 << index
-        minimal: list[tuple[int, Description]] = []
         thing = self.things[index]
-        for bits in SUBSETS:
-            if not bare and not bits & 1:
-                continue
-            if bits & 4 and (thing.fill == "gradient" or (thing.fill == "solid" and rng.random() < 0.8)):
-                continue
-            if any(bits & known == known for known, _ in minimal):
-                continue
-            description = self.describe(index, bits)
-            if description is not None and self.loose(description) == bit:
-                minimal.append((bits, description))
+        minimal = self._minimal(index)
+        if thing.fill == "solid" and rng.random() < 0.8:
+            minimal = tuple(bits for bits in minimal if not bits & 4)
+        if not bare:
+            minimal = tuple(dict.fromkeys(bits | 1 for bits in minimal))
         if not minimal:
             return None
-        binding = [item for item in minimal if item[0].bit_count() >= 2]
-        pool = binding if rich and binding and rng.random() < 0.75 else minimal
-        bits, description = rng.choices(pool, [_SAID[bits] for bits, _ in pool])[0]
+        binding = tuple(bits for bits in minimal if bits.bit_count() >= 2) if rich else ()
+        pool = binding if binding and rng.random() < 0.75 else minimal
+        bits = pool[0] if len(pool) == 1 else rng.choices(pool, [_SAID[bits] for bits in pool])[0]
         if rng.random() < 0.35 and not thing.is_sprite:
             extra = rng.choice((2, 2, 1, 1, 4, 8))
             if not (extra == 4 and thing.fill in ("solid", "gradient")) and not (extra == 8 and thing.size == "medium"):
-                description = self.describe(index, bits | extra) or description
-        return description
+                bits |= extra
+        return self.describe(index, bits)
+
+    def _minimal(self, index: int) -> tuple[int, ...]:
+        """Sets of attributes that fit only this thing, and that none may be taken from; the smallest first."""
+        found = self._unique[index]
+        if found is None:
+            thing = self.things[index]
+            said = [0] * 16
+            said[0] = self.everything
+            said[1] = self.loose_head(self.heads[index][0])
+            said[8] = self.size[thing.size]
+            if not thing.is_sprite:
+                said[2] = self.color[thing.color] | self.sprites if thing.color is not None else 0
+                # Shading is never spoken of, and "solid" might be said of it.
+                plain = self.fill.get("gradient", 0) if thing.fill == "solid" else 0
+                said[4] = 0 if thing.fill == "gradient" else self.fill[thing.fill] | plain | self.sprites
+            minimal: list[int] = []
+            for bits in SUBSETS:
+                low = bits & -bits
+                if bits != low:
+                    said[bits] = said[low] & said[bits ^ low]
+                if said[bits] == 1 << index and not any(bits & known == known for known in minimal):
+                    minimal.append(bits)
+            found = self._unique[index] = tuple(minimal)
+        return found
 
     def some(self, index: int, rng: Random) -> Description:
         """A description that fits thing `index`, and mostly others too: what a relation is then needed for."""
