@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grounding.data.scenes import backgrounds, palette
-from grounding.data.scenes.layout import FINE, FIXED_BITS, offset_of, to_fixed, turned
+from grounding.data.scenes.curves import Points
+from grounding.data.scenes.layout import FIXED_BITS, offset_of, to_fixed, turned
 from grounding.data.scenes.looks import Chance, sprites_of
 from grounding.data.scenes.palette import Rgb
 from grounding.data.scenes.scene import Scene, SceneOptions, Thing
-from grounding.data.scenes.things import Points, shape_of
+from grounding.data.scenes.sprites import FINE
+from grounding.data.scenes.things import shape_of
 
 # Repeat of a pattern over the longer side of the thing. Few and large: three dots tell more than a blur of twenty.
 _PERIODS = {"striped": (0.19, 0.26), "dotted": (0.22, 0.27), "checked": (0.3, 0.38)}
@@ -32,7 +34,8 @@ def render(scene: Scene, rng: np.random.Generator, options: SceneOptions) -> Ima
         avoid += [options.sprites.mean_color(t.sprite) for t in scene.things if t.sprite is not None]
     base, other = backgrounds.choose_base(avoid, rng)
     ground = backgrounds.paint(scene.background, scene.width, scene.height, base, other, rng)
-    canvas = cv2.resize(ground, (scene.width * FINE, scene.height * FINE), interpolation=cv2.INTER_NEAREST)
+    size = (scene.width * FINE, scene.height * FINE)
+    canvas = np.asarray(cv2.resize(ground, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     clean = canvas.copy() if any(t.fill == "outlined" for t in scene.things) else canvas
     for thing, color in zip(scene.things, colors, strict=True):
         if color is None:
@@ -40,7 +43,7 @@ def render(scene: Scene, rng: np.random.Generator, options: SceneOptions) -> Ima
         else:
             _draw(canvas, clean, thing, color, chance)
     image = cv2.resize(canvas, (scene.width, scene.height), interpolation=cv2.INTER_AREA)
-    return _degraded(image, chance, rng, options)
+    return _degraded(np.asarray(image, np.uint8), chance, rng, options)
 
 
 def _draw(canvas: Image, clean: Image, thing: Thing, color: Rgb, chance: Chance) -> None:
@@ -138,13 +141,13 @@ def _tone(tone: str, color: Rgb) -> Rgb:
 def _degraded(image: Image, chance: Chance, rng: np.random.Generator, options: SceneOptions) -> Image:
     height, width = image.shape[:2]
     if chance.random() < options.blur:
-        image = cv2.GaussianBlur(image, (0, 0), chance.between(0.4, 0.85))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), chance.between(0.4, 0.85)), np.uint8)
     if chance.random() < options.noise:
         grain = backgrounds.cut_grain(width * 3, height, rng).reshape(height, width, 3)
         strength = chance.between(0.06, 0.4)  # of a deviation of 32
-        image = cv2.addWeighted(image, 1.0, grain, strength, -128 * strength)
+        image = np.asarray(cv2.addWeighted(image, 1.0, grain, strength, -128 * strength), np.uint8)
     if chance.random() < options.jpeg:
         quality = chance.whole(45, 90)
-        packed = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        image = cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    return np.asarray(image)
+        packed = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = np.ascontiguousarray(np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+    return image

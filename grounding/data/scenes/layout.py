@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from grounding.data.scenes.curves import Points
 from grounding.data.scenes.looks import SIZES, Chance, Look, Looks, sprites_of
 from grounding.data.scenes.scene import Box, Point, Scene, SceneOptions, Thing
 from grounding.data.scenes.sprites import FINE, TURN, Stamp
-from grounding.data.scenes.things import Kind, Points, Shape, shape_of
+from grounding.data.scenes.things import Kind, Shape, shape_of
 
 cv2.setNumThreads(1)  # pictures are small, and workers run side by side
 
@@ -319,7 +320,7 @@ def _seen(mask: NDArray[np.uint8], index: int, near: Box) -> tuple[Box, int]:
     """The extent and the number of sub-pixels of one thing in the index mask; it lies within `near` or next to it."""
     left, top = max(int(near[0] * FINE) - 2, 0), max(int(near[1] * FINE) - 2, 0)
     part = mask[top : int(near[3] * FINE) + 4, left : int(near[2] * FINE) + 4]
-    mine = cv2.compare(part, float(index + 1), cv2.CMP_EQ)
+    mine = cv2.inRange(part, index + 1, index + 1)
     x, y, w, h = cv2.boundingRect(mine)
     box = ((left + x) / FINE, (top + y) / FINE, (left + x + w) / FINE, (top + y + h) / FINE)
     return box, cv2.countNonZero(mine)

@@ -1,4 +1,4 @@
-"""What the things of a drawn scene look like: kinds, colours, fills and sizes, chosen to be told apart by attributes."""
+"""What the things of a drawn scene look like: kinds, colours, fills and sizes, and look-alikes."""
 
 from __future__ import annotations
 

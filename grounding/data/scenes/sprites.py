@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from grounding.data.scenes.curves import Points, contours_of, join_contours
 from grounding.data.scenes.palette import Rgb
-from grounding.data.scenes.things import Points, contours_of, join_contours
 from grounding.errors import ConfigError, ImageTooLargeError, InputError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _scaled_and_turned(levels: list[Pixels], width: int, height: int, rotation: 
     matrix = np.array([[c * sx, -s * sy, 0.0], [s * sx, c * sy, 0.0]])
     middle = matrix[:, :2] @ np.array([(wide - 1) / 2, (tall - 1) / 2])
     matrix[:, 2] = np.array([(out_w - 1) / 2, (out_h - 1) / 2]) - middle
-    rgba = np.asarray(cv2.warpAffine(source, matrix, (out_w, out_h), flags=cv2.INTER_LINEAR))
-    mask = np.asarray(cv2.threshold(np.ascontiguousarray(rgba[..., 3]), 127, 255, cv2.THRESH_BINARY)[1])
+    rgba = np.asarray(cv2.warpAffine(source, matrix, (out_w, out_h), flags=cv2.INTER_LINEAR), np.uint8)
+    mask = np.asarray(cv2.threshold(np.ascontiguousarray(rgba[..., 3]), 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
     x, y, w, h = cv2.boundingRect(mask)
     return Cut(rgba[y : y + h, x : x + w], mask[y : y + h, x : x + w])
