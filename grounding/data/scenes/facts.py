@@ -210,7 +210,7 @@ class Facts:
         binding = tuple(bits for bits in minimal if bits.bit_count() >= 2) if rich else ()
         pool = binding if binding and rng.random() < 0.75 else minimal
         bits = pool[0] if len(pool) == 1 else rng.choices(pool, [_SAID[bits] for bits in pool])[0]
-        if rng.random() < 0.35 and not thing.is_sprite:
+        if rng.random() < (0.5 if rich and bits.bit_count() == 1 else 0.25) and not thing.is_sprite:
             extra = rng.choice((2, 2, 1, 1, 4, 8))
             if not (extra == 4 and thing.fill in ("solid", "gradient")) and not (extra == 8 and thing.size == "medium"):
                 bits |= extra
@@ -240,12 +240,18 @@ class Facts:
             found = self._unique[index] = tuple(minimal)
         return found
 
+    def least_words(self, index: int) -> int:
+        """How many attributes it takes to tell this thing from all others; 0 where none suffice."""
+        return min((bits.bit_count() for bits in self._minimal(index)), default=0)
+
     def some(self, index: int, rng: Random) -> Description:
         """A description that fits thing `index`, and mostly others too: what a relation is then needed for."""
         thing = self.things[index]
         for _ in range(4):
             bits = rng.choice(_LOOSE_CHOICES)
-            if bits & 4 and thing.fill in ("solid", "gradient"):
+            if (bits & 4 and thing.fill in ("solid", "gradient")) or (
+                bits & 8 and thing.size == "medium" and rng.random() < 0.6
+            ):
                 continue
             if bits & 1 and len(self.heads[index]) > 1 and rng.random() < 0.5:
                 base = self.describe(index, bits)
