@@ -23,7 +23,7 @@ _BASES: tuple[Rgb, ...] = (
     (200, 214, 226), (212, 200, 178), (190, 204, 190), (176, 180, 190), (158, 176, 166), (184, 164, 150),
     (246, 234, 190), (200, 236, 236), (250, 214, 220), (206, 238, 200), (92, 98, 110), (70, 84, 76), (84, 70, 66),
     (60, 58, 84), (44, 50, 60), (36, 40, 52), (28, 44, 42), (52, 36, 40), (12, 14, 20), (96, 112, 132), (112, 100, 120),
-    (20, 30, 80), (14, 62, 50), (70, 18, 34), (166, 196, 232), (232, 190, 160),
+    (14, 62, 50), (70, 18, 34), (166, 196, 232), (232, 190, 160),
 )  # fmt: skip
 
 _BASES_RGB = np.array(_BASES, dtype=np.float64)
@@ -40,8 +40,14 @@ def choose_base(colors: Sequence[Rgb], rng: np.random.Generator) -> tuple[Rgb, R
         good = np.argsort(gaps)[-2:].tolist()
     base = _BASES[good[int(rng.integers(len(good)))]]
     other = _BASES[good[int(rng.integers(len(good)))]]
-    # Lean only so far: what lies between two colours that are far from all may not be.
-    return base, mixed(base, other, 0.12 + 0.22 * float(rng.random()))
+    # What lies between two colours that are far from all may be near to one: then lean less.
+    share = 0.12 + 0.22 * float(rng.random())
+    need = 0.8 * min(_FAR_ENOUGH, *(float(distances(np.array([base]), c)[0]) for c in colors)) if colors else 0.0
+    leaning = mixed(base, other, share)
+    while share > 0.02 and any(float(distances(np.array([leaning]), c)[0]) < need for c in colors):
+        share /= 2
+        leaning = mixed(base, other, share)
+    return base, leaning
 
 
 def paint(kind: str, width: int, height: int, base: Rgb, other: Rgb, rng: np.random.Generator) -> Image:

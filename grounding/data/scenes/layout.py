@@ -76,8 +76,15 @@ def make_scene(rng: np.random.Generator, options: SceneOptions) -> Scene:
     chance = Chance(rng)
     while True:
         scene = _attempt(chance, options)
-        if scene.things:
+        if _holds(scene, options):
             return scene
+
+
+def _holds(scene: Scene, options: SceneOptions) -> bool:
+    """Whether a scene has what it must have."""
+    if not options.only_pairs:
+        return bool(scene.things)
+    return any((t.color, t.kind) in options.only_pairs for t in scene.things)
 
 
 def _attempt(chance: Chance, options: SceneOptions) -> Scene:
@@ -93,7 +100,7 @@ def _attempt(chance: Chance, options: SceneOptions) -> Scene:
     if layout in ("rows", "line"):
         slots = _row_slots(chance, width, height, options) if layout == "rows" else _line_slots(chance, width, height)
         count = min(len(slots), high)
-        slots = slots[:count]
+        slots = chance.some(slots, count)  # in any order: what is chosen first should not always stand first
     else:
         # Fewer things are more common than many: the mean of two draws leans to the middle, their minimum lower.
         count = (
@@ -203,8 +210,9 @@ def _place(
         stretch = 1 - kind.stretch * chance.random() if kind.stretch else 1.0
         rotation = chance.between(-kind.turn, kind.turn) if chance.random() < 0.6 else 0.0
         flipped = kind.flips and chance.random() < 0.5
+        fill = "solid" if look.fill == "checked" and size == "small" else look.fill  # small checks look like dots
         thing = Thing(
-            len(others), look.kind, look.name, look.color, look.fill, size, (0, 0, 0, 0), (0, 0, 0, 0), 1.0, (),
+            len(others), look.kind, look.name, look.color, fill, size, (0, 0, 0, 0), (0, 0, 0, 0), 1.0, (),
             (0, 0), slot.row, sprite is not None, rotation, (extent * wide, extent * tall * stretch), flipped,
             look.sprite,
         )  # fmt: skip

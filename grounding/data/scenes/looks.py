@@ -80,8 +80,11 @@ class Looks:
         crowded = count > 7
         self.sizes = (("small", 0.5), ("medium", 0.42), ("large", 0.08 if crowded else 0.25))
         self.fills: Sequence[str] = options.fills if chance.random() < 0.55 else ("solid",)
-        self.sprites = options.sprites is not None and chance.random() < options.sprite_share * 1.5
-        self.only_sprites = self.sprites and chance.random() < 0.33
+        # Sprites stand alone in some scenes and mixed half and half in others; over all scenes the share comes out.
+        holding = min(1.0, 1.5 * options.sprite_share) if options.sprites is not None else 0.0
+        self.sprites = chance.random() < holding
+        self.only_sprites = self.sprites and chance.random() < 2 * options.sprite_share / holding - 1
+        self.pool: list[int] = []
 
     def all(self) -> list[Look]:
         chance, options = self.chance, self.options
@@ -120,14 +123,16 @@ class Looks:
 
     def sprite(self) -> Look:
         sprites = sprites_of(self.options)
-        number = sprites.pick(self.chance.random())
+        if not self.pool:  # few enough that some come twice
+            self.pool = [sprites.pick(self.chance.random()) for _ in range(self.chance.whole(1, 9))]
+        number = self.chance.pick(self.pool)
         return Look("sprite", sprites.name(number), None, "solid", self.chance.weighted(self.sizes), number)
 
     def drawn(
         self, kind: str, colors: Sequence[str], like: Look | None = None, size: bool = False, fill: bool = False
     ) -> Look:
         """A thing of one kind in one of `colors`; with the size or the fill of `like` where asked."""
-        if kind == "sprite":
+        if kind == "sprite" or self.only_sprites:
             return self.sprite()
         name = like.name if like is not None and like.kind == kind else self.chance.pick(names_of(kind))
         forbidden = self.options.forbidden_pairs

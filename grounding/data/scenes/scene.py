@@ -110,7 +110,7 @@ class SceneOptions:
     sprites: SpriteSet | None = None
     """Cut-outs to draw besides shapes."""
     sprite_share: float = 0.0
-    """Share of things that are sprites, in scenes that hold any (a third hold only sprites)."""
+    """About this share of all things are sprites; 1.0: nothing but sprites."""
     noise: float = 0.25
     """Share of pictures with grain over them."""
     blur: float = 0.2

@@ -23,6 +23,7 @@ from PIL import Image as PilImage
 from grounding.data.scenes.curves import Points, contours_of, join_contours
 from grounding.data.scenes.palette import Rgb
 from grounding.errors import ConfigError, ImageTooLargeError, InputError, UnreadableImageError
+from grounding.images import ImageLimits
 
 if TYPE_CHECKING:
     from grounding.data.scenes.scene import Thing
@@ -31,8 +32,7 @@ Pixels = NDArray[np.uint8]
 
 FINE = 2  # sub-pixels a pixel, as everywhere in drawn scenes
 TURN = 12.0  # degrees a sprite may be turned either way: many stop being themselves upside down
-MAX_BYTES = 20_000_000
-MAX_PIXELS = 25_000_000
+SPRITE_LIMITS = ImageLimits(max_bytes=20_000_000, max_pixels=25_000_000)
 KEPT_SIDE = 384  # px; nothing is drawn larger at FINE
 _CUTS_KEPT = 48
 
@@ -103,7 +103,7 @@ class SpriteSet:
         self._cuts: OrderedDict[tuple[int, int, int, float, bool], Cut] = OrderedDict()
 
     @classmethod
-    def from_folder(cls, folder: str | Path, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> SpriteSet:
+    def from_folder(cls, folder: str | Path, *, limits: ImageLimits = SPRITE_LIMITS) -> SpriteSet:
         """All PNG and WebP cut-outs of a folder, in the order of their file names.
 
         `red_panda-2.png` is a "red panda"; a `names.json` beside them, {"file name": "name"}, says otherwise.
@@ -116,7 +116,7 @@ class SpriteSet:
         if not files:
             raise ConfigError(f"no PNG or WebP files in {str(folder)!r}")
         given = _given_names(folder / "names.json")
-        return cls([(given.get(f.name) or name_from_file(f), _read(f, max_bytes, max_pixels)) for f in files])
+        return cls([(given.get(f.name) or name_from_file(f), _read(f, limits)) for f in files])
 
     def __len__(self) -> int:
         return len(self._names)
@@ -178,15 +178,15 @@ def _given_names(file: Path) -> dict[str, str]:
     return {file_name: name.strip() for file_name, name in names.items()}
 
 
-def _read(file: Path, max_bytes: int, max_pixels: int) -> Pixels:
+def _read(file: Path, limits: ImageLimits) -> Pixels:
     size = file.stat().st_size
-    if size > max_bytes:
-        raise ImageTooLargeError(f"{str(file)!r} has {size} bytes, more than {max_bytes}: shrink it")
+    if size > limits.max_bytes:
+        raise ImageTooLargeError(f"{str(file)!r} has {size} bytes, more than {limits.max_bytes}: shrink it")
     try:
         with PilImage.open(file, formats=["PNG", "WEBP"]) as picture:
-            if picture.width * picture.height > max_pixels:
+            if picture.width * picture.height > limits.max_pixels:
                 seen = f"{picture.width} x {picture.height}"
-                raise ImageTooLargeError(f"{str(file)!r} is {seen}, over {max_pixels} pixels: shrink it")
+                raise ImageTooLargeError(f"{str(file)!r} is {seen}, over {limits.max_pixels} pixels: shrink it")
             return np.asarray(picture.convert("RGBA"))
     except (OSError, SyntaxError, ValueError, PilImage.DecompressionBombError) as error:
         if isinstance(error, ImageTooLargeError):

@@ -90,6 +90,7 @@ def _crescent() -> Points:
     return np.concatenate([outer, np.array(run)])
 
 
+_BAND = ("solid", "striped", "gradient")  # too narrow for dots and checks to be told apart
 _PLAIN_ONLY = ("solid", "striped", "dotted", "checked", "gradient")
 _GLYPH = ("solid", "gradient")
 _FLAT = ("solid", "outlined", "gradient")
@@ -107,8 +108,8 @@ def _kinds() -> list[Kind]:
         Kind("pentagon", (regular(5),), turn=12, tiny=False),
         Kind("hexagon", (regular(6, phase=0),), turn=10, tiny=False),
         Kind("cross", (poly(*_plus(0.36)),), turn=12),
-        Kind("ring", (ellipse(0, 0, 1, 1),), cuts=(ellipse(0, 0, 0.55, 0.55),), fills=_PLAIN_ONLY, turn=0),
-        Kind("crescent", (_crescent(),), turn=35, flips=True),
+        Kind("ring", (ellipse(0, 0, 1, 1),), cuts=(ellipse(0, 0, 0.55, 0.55),), fills=_BAND, turn=0),
+        Kind("crescent", (_crescent(),), turn=35, flips=True, fills=("outlined", *_BAND)),
         Kind(
             "arrow",
             (poly((-1, -0.22), (0.15, -0.22), (0.15, -0.62), (1, 0), (0.15, 0.62), (0.15, 0.22), (-1, 0.22)),),
@@ -124,7 +125,7 @@ def _kinds() -> list[Kind]:
                 (box(-0.17, 0.4, 0.2, 1), "dark"),
                 (box(-0.62, 0.18, -0.32, 0.5), "light"),
                 (box(0.36, 0.18, 0.64, 0.5), "light"),
-                (poly((-0.9, -0.02), (0.9, -0.02), (0.9, 0.06), (-0.9, 0.06)), "dark"),
+                (box(-0.77, -0.05, 0.77, 0.05), "dark"),
             ),
             turn=8,
             flips=True,
@@ -166,7 +167,7 @@ def _kinds() -> list[Kind]:
                 ellipse(0.52, -0.02, 0.46, 0.46, steps=32),
             ),
             cuts=(ellipse(0.56, -0.02, 0.24, 0.26, -88, 88, steps=20),),
-            details=((ellipse(-0.15, -0.7, 0.58, 0.11, steps=28), "dark"),),
+            details=((ellipse(-0.15, -0.61, 0.57, 0.11, steps=28), "dark"),),
             turn=10,
             flips=True,
         ),
