@@ -273,11 +273,6 @@ def indices(mask: int) -> list[int]:
     return found
 
 
-def single(mask: int) -> int | None:
-    """The number of the only set bit; None when there are none or several."""
-    return mask.bit_length() - 1 if mask and not mask & (mask - 1) else None
-
-
 def reading_order(facts: Facts, members: Iterable[int]) -> tuple[int, ...]:
     """`members` from top to bottom, left to right within one row of a layout in rows."""
     things = facts.things

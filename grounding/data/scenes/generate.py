@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from grounding.codecs import get_codec
 from grounding.codecs.base import Codec
-from grounding.data.scenes import captions, phrases, relations
+from grounding.data.scenes import absence, captions, describe, groups, phrases, questions, relations
 from grounding.data.scenes.facts import Facts, Vocabulary
 from grounding.data.scenes.phrases import Draft, Polygon
 from grounding.data.scenes.scene import Scene, SceneOptions, draw_scene
@@ -26,9 +26,9 @@ Box = tuple[float, float, float, float]
 Builder = Callable[[Facts, Random], Draft | None]
 
 _ABSENT: tuple[tuple[Builder, float], ...] = (
-    (phrases.absent, 0.62),
+    (absence.absent, 0.62),
     (relations.absent_relation, 0.26),
-    (phrases.absent_place, 0.12),
+    (absence.absent_place, 0.12),
 )
 
 
@@ -44,15 +44,15 @@ SKILLS: dict[str, Builder] = {
     "nearest": relations.nearest,
     "size": phrases.size_order,
     "ordinal": relations.ordinal,
-    "all": phrases.all_instances,
+    "all": groups.all_instances,
     "absent": _absent,
-    "detect": phrases.detect,
-    "count": phrases.count,
-    "describe_box": phrases.describe_box,
-    "describe_point": captions.describe_point,
+    "detect": groups.detect,
+    "count": groups.count,
+    "describe_box": describe.describe_box,
+    "describe_point": describe.describe_point,
     "caption": captions.caption,
-    "segment": captions.segment,
-    "answer": captions.answer,
+    "segment": describe.segment,
+    "answer": questions.answer,
 }
 """Skill to what asks for it; the names of the accuracy table."""
 
@@ -162,8 +162,9 @@ def ask(scene: Scene, seed: int, options: PictureOptions | None = None) -> tuple
         draft = build(facts, rng) or build(facts, rng) or build(facts, rng)
         if draft is None:
             continue
-        # "the red star" and "red star" are one question, and a thing is described once by its box.
-        key = (draft.task, draft.phrase.removeprefix("the ") or f"{draft.detail} {draft.targets}")
+        # "the red star" and "red star" are one question; a thing is described once, a picture captioned once.
+        about = f"{draft.detail} {draft.targets}" if draft.task == "describe" else draft.phrase.removeprefix("the ")
+        key = (draft.task, about)
         if key not in asked:
             asked[key] = written(draft, skill, facts, codec, canvas)
     return tuple(asked.values())

@@ -9,8 +9,9 @@ from itertools import pairwise
 from math import hypot
 from random import Random
 
-from grounding.data.scenes.facts import Facts, indices, single
-from grounding.data.scenes.phrases import Draft, missing, pick, shuffled
+from grounding.data.scenes.absence import missing
+from grounding.data.scenes.facts import Facts, indices
+from grounding.data.scenes.phrases import Draft, pick, shuffled
 from grounding.data.scenes.wording import ORDINALS, Description, maybe_the, noun
 
 DIRECTIONS: dict[str, tuple[str, ...]] = {
@@ -54,7 +55,7 @@ def reference(facts: Facts, rng: Random, exclude: int = 0) -> tuple[int, Descrip
 
 
 def said(facts: Facts, description: Description, rng: Random) -> str:
-    """ "the red star", as the thing another one is related to."""
+    """For example "the red star", as the thing another one is related to."""
     words = noun(description, rng, shapes=facts.shapes)
     if description.head is None and words.endswith("one"):
         words = words[:-3] + "thing"
@@ -62,7 +63,7 @@ def said(facts: Facts, description: Description, rng: Random) -> str:
 
 
 def relation(facts: Facts, rng: Random) -> Draft | None:
-    """ "the star left of the red circle", "the cup between the house and the ring"."""
+    """For example "the star left of the red circle", "the cup between the house and the ring"."""
     if facts.count < 2:
         return None
     if facts.count > 2 and rng.random() < 0.12:
@@ -109,7 +110,7 @@ def between_masks(facts: Facts, one: int, other: int) -> tuple[int, int]:
 
 
 def between(facts: Facts, rng: Random) -> Draft | None:
-    """ "the ring between the house and the red star"."""
+    """For example "the ring between the house and the red star"."""
     for _ in range(3):
         first = reference(facts, rng)
         second = reference(facts, rng, exclude=1 << first[0]) if first else None
@@ -154,7 +155,7 @@ def by_distance(facts: Facts, mask: int, ref: int, *, far: bool, ratio: float = 
 
 
 def nearest(facts: Facts, rng: Random) -> Draft | None:
-    """ "the star nearest to the red circle", "the thing farthest from the tree"."""
+    """For example "the star nearest to the red circle", "the thing farthest from the tree"."""
     if facts.count < 3:
         return None
     for _ in range(6):
@@ -174,6 +175,7 @@ def nearest(facts: Facts, rng: Random) -> Draft | None:
                 continue
             words = noun(wanted, rng, shapes=facts.shapes)
             whom = said(facts, description, rng)
+            wordings: tuple[str, ...]
             if far:
                 wordings = (
                     f"{words} farthest from {whom}",
@@ -228,7 +230,7 @@ def row_names(facts: Facts) -> list[tuple[str, int]]:
 
 
 def ordinal(facts: Facts, rng: Random) -> Draft | None:
-    """ "third star from the left", "the second from the left in the top row"."""
+    """For example "third star from the left", "the second from the left in the top row"."""
     rows = row_names(facts)
     for _ in range(5):
         everything, where, detail = facts.everything, "", "ordinal"
@@ -298,8 +300,3 @@ def absent_relation(facts: Facts, rng: Random) -> Draft | None:
     side = rng.choice(("left", "right", "top", "bottom"))
     phrase = f"{ORDINALS[place]} {noun(wanted, rng, shapes=facts.shapes)} from the {side}"
     return Draft("locate", maybe_the(phrase, rng), detail="too few")
-
-
-def lone(facts: Facts, description: Description) -> int | None:
-    """The only thing a description could mean; None where there is none or several."""
-    return single(facts.loose(description))

@@ -159,3 +159,15 @@ def definite(description: Description, rng: Random, *, shapes: bool = False) -> 
 def maybe_the(phrase: str, rng: Random) -> str:
     """`phrase`, with "the" in front more often than not: people type both."""
     return "the " + phrase if rng.random() < 0.6 else phrase
+
+
+def every(description: Description, rng: Random, *, shapes: bool = False) -> str:
+    """ "every red star", "all the red stars"."""
+    uncountable = description.head is not None and is_always_plural(description.head)
+    if rng.random() < 0.4 and not uncountable:
+        words = noun(description, rng, shapes=shapes)
+        if description.head is None and words.endswith("one"):
+            words = words[:-3] + "thing"
+        return f"{rng.choice(('every', 'each'))} {words}"
+    words = noun(description, rng, many=True, shapes=shapes)
+    return rng.choice(("all {}", "all {}", "all the {}", "all of the {}")).format(words)

@@ -155,7 +155,7 @@ class _Lists:
                     "sent_id": self._sentences,
                     "sent": phrase,
                     "raw": phrase,
-                    "tokens": re.findall(r"\w+|[^\w\s]", phrase),
+                    "tokens": re.findall(r"\w+(?:-\w+)*|[^\w\s]", phrase),
                 }
             )
         self.refs.append(
