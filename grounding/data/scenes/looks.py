@@ -78,8 +78,8 @@ class Looks:
     def __init__(self, chance: Chance, options: SceneOptions, count: int) -> None:
         self.chance, self.options, self.count = chance, options, count
         crowded = count > 7
-        self.sizes = (("small", 0.5), ("medium", 0.42), ("large", 0.08 if crowded else 0.25))
-        self.fills: Sequence[str] = options.fills if chance.random() < 0.55 else ("solid",)
+        self.sizes = (("small", 0.42), ("medium", 0.4), ("large", 0.1 if crowded else 0.35))
+        self.fills: Sequence[str] = options.fills if chance.random() < 0.65 else ("solid",)
         # Sprites stand alone in some scenes and mixed half and half in others; over all scenes the share comes out.
         holding = min(1.0, 1.5 * options.sprite_share) if options.sprites is not None else 0.0
         self.sprites = chance.random() < holding
