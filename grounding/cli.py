@@ -91,6 +91,27 @@ def _ask(args: argparse.Namespace) -> None:
     show(answers, source=Path(args.image).name, drawn_to=args.out)
 
 
+def _data_draw(args: argparse.Namespace) -> None:
+    """Draws a data set of scenes with known answers."""
+    from grounding.data.scenes.generate import PictureOptions
+    from grounding.data.scenes.scene import SceneOptions
+    from grounding.data.scenes.sprites import SpriteSet
+    from grounding.data.scenes.write import write_dataset
+
+    sprites = SpriteSet.from_folder(args.sprites) if args.sprites else None
+    scene = SceneOptions(size=args.size, sprites=sprites, sprite_share=args.sprite_share if sprites else 0.0)
+    written = write_dataset(
+        args.out,
+        args.n,
+        args.seed,
+        PictureOptions(scene, phrases=args.phrases),
+        progress=sys.stderr.isatty(),
+        image_format=args.format,
+        split=args.split,
+    )
+    print(f"{written.pictures:,} pictures with {written.samples:,} questions and their answers in {written.folder}")
+
+
 def _models(args: argparse.Namespace) -> None:
     from grounding.backends import WEIGHTS, backends
 
@@ -162,10 +183,16 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     debug = argparse.ArgumentParser(add_help=False)
     debug.add_argument("--debug", action="store_true", help="show the stack trace when something fails")
 
-    def command(name: str, what: str, *parents: argparse.ArgumentParser, **defaults: Any) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=what, description=f"{what.capitalize()}.", parents=[*parents, debug])
+    def command(
+        name: str, what: str, *parents: argparse.ArgumentParser, of: Any = commands, **defaults: Any
+    ) -> argparse.ArgumentParser:
+        added = of.add_parser(name, help=what, description=f"{what.capitalize()}.", parents=[*parents, debug])
         added.set_defaults(**defaults)
         return added
+
+    def group(name: str, what: str) -> Any:
+        added = commands.add_parser(name, help=what, description=f"{what.capitalize()}.")
+        return added.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def question(name: str, task: str, what: str) -> argparse.ArgumentParser:
         return command(name, what, asking, run=_ask, task=task)
@@ -190,6 +217,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     question("segment", "segment", "outline what a phrase names").add_argument(
         "phrases", **phrases, help="such as 'the cup'"
     )
+    data = group("data", "make data sets")
+    _add_drawing_flags(command("draw", "draw pictures with known answers", run=_data_draw, of=data))
     command("models", "list the names that --model takes", run=_models)
     return parser
 
@@ -206,3 +235,40 @@ def _asking_parser() -> argparse.ArgumentParser:
     asking.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     asking.add_argument("--dtype", choices=("float32", "bfloat16"), help="the precision to compute in")
     return asking
+
+
+def _add_drawing_flags(draw: argparse.ArgumentParser) -> None:
+    draw.add_argument("--n", type=_number(int, 1), required=True, help="how many pictures")
+    draw.add_argument(
+        "--out", required=True, metavar="DIR", help="the directory to write: pictures, COCO json, refs, jsonl"
+    )
+    draw.add_argument(
+        "--seed", type=_number(int, 0), default=0, help="the first picture's seed (default: 0); the next has the next"
+    )
+    draw.add_argument("--phrases", type=_number(int, 1), default=8, help="questions to a picture, at most (default: 8)")
+    draw.add_argument(
+        "--size", type=_number(int, 32, 4096), metavar="PX", help="side of square pictures (default: varied shapes)"
+    )
+    draw.add_argument("--sprites", metavar="DIR", help="a folder of cut-outs (PNG with alpha) to draw besides shapes")
+    draw.add_argument(
+        "--sprite-share",
+        type=_number(float, 0, 1),
+        default=0.5,
+        help="share of things that are cut-outs (default: 0.5)",
+    )
+    draw.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
+    draw.add_argument("--split", default="train", help="the split's name in the refs (default: train)")
+
+
+def _number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Callable[[str], float]:
+    """Reads a flag's number and refuses it outside `least` to `most`."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not least <= value <= most:
+            limits = f"{least} or more" if most == float("inf") else f"{least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text} is not {limits}")
+        return value
+
+    read.__name__ = kind.__name__  # argparse says "invalid int value" of text that is no number
+    return read

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BAR_CELLS = 10
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+_VISIBLE = {code: " " if chr(code).isspace() else "\ufffd" for code in (*range(32), *range(127, 160))}
+"""Control characters to what stands for them: a model's words must not steer the terminal, nor break a line in two."""
 
 
 def show(
@@ -24,7 +26,7 @@ def show(
     if not stream.isatty():
         for answer in answers:
             if len(answers) > 1:
-                stream.write(f"# {answer.phrase}\n")
+                stream.write(f"# {_visible(answer.phrase)}\n")
             stream.write(plain(answer))
         if drawn_to:
             stream.write(f"drawn to {drawn_to}\n")
@@ -52,17 +54,21 @@ def plain(grounding: Grounding) -> str:
 def says(grounding: Grounding) -> str:
     """The words of a caption or a description, without places."""
     if grounding.task == "describe" and grounding.best is not None and grounding.best.label:
-        return grounding.best.label
-    return grounding.text.strip()
+        return _visible(grounding.best.label)
+    return _visible(grounding.text.strip())
 
 
 def name(grounding: Grounding, region: Region) -> str:
     """What a region is called: its own label, else the words of the caption that name it, else the phrase asked for."""
     if region.label:
-        return region.label
+        return _visible(region.label)
     if grounding.task == "caption" and region.span is not None:
-        return grounding.text[slice(*region.span)]
-    return grounding.phrase
+        return _visible(grounding.text[slice(*region.span)])
+    return _visible(grounding.phrase)
+
+
+def _visible(words: str) -> str:
+    return words.translate(_VISIBLE)
 
 
 def render(answers: Sequence[Grounding], console: Console, *, source: str, drawn_to: str | None = None) -> None:
@@ -79,7 +85,7 @@ def render(answers: Sequence[Grounding], console: Console, *, source: str, drawn
         if answer.regions:
             line(_table(answer))
         for problem in answer.problems:
-            line(Text(f"! the model's text is {problem.kind}: {problem.message}", style="yellow"))
+            line(Text(f"! the model's text is {problem.kind}: {_visible(problem.message)}", style="yellow"))
     console.print()
     line(Text(_footer(answers, source), style="dim"))
     if drawn_to:
@@ -90,17 +96,19 @@ def render(answers: Sequence[Grounding], console: Console, *, source: str, drawn
 def _headline(grounding: Grounding) -> Text:
     from rich.text import Text
 
+    from grounding.draw import colors_of
+
     if grounding.task == "caption":
-        text = Text(grounding.text.strip() or "(no words)", style="bold")
-        for index, region in enumerate(grounding.regions):
+        text = Text(_visible(grounding.text) or "(no words)", style="bold")
+        for region, color in zip(grounding.regions, colors_of(grounding), strict=True):
             if region.span is not None:
-                text.stylize(f"bold {_color(index)}", *region.span)
+                text.stylize(f"bold {color}", *region.span)
         return text
     if grounding.task == "describe":
         return Text(says(grounding) or "(no words)", style="bold")
-    asked = grounding.phrase
+    asked = _visible(grounding.phrase)
     if grounding.task == "count":
-        return Text.assemble((str(grounding.count), "bold"), f"  {asked}")
+        return Text.assemble((f"{grounding.count}  ", "bold"), asked)
     if not grounding.found:
         return Text.assemble(("Nothing there: ", "bold"), f"no {asked.replace(' ; ', ', no ')} in this picture.")
     return Text(asked.replace(" ; ", ", "), style="bold")
@@ -110,17 +118,18 @@ def _table(grounding: Grounding) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from grounding.draw import colors_of
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("", justify="right")
     table.add_column("what", overflow="fold", ratio=None)
     for edge in ("left", "top", "right", "bottom"):
         table.add_column(edge, justify="right", no_wrap=True)
     table.add_column("score", no_wrap=True)
-    for index, region in enumerate(grounding.regions):
-        color = _color(index)
-        marker = Text.assemble((f"{index + 1} ", "dim"), ("■", color))
+    for number, (region, color) in enumerate(zip(grounding.regions, colors_of(grounding), strict=True), 1):
+        marker = Text.assemble((f"{number} ", "dim"), ("■", color))
         edges = [f"{edge:.1f}" for edge in region.box]
-        table.add_row(marker, name(grounding, region), *edges, _bar(region.score, color))
+        table.add_row(marker, Text(name(grounding, region)), *edges, _bar(region.score, color))
     return table
 
 
@@ -145,10 +154,3 @@ def _footer(answers: Sequence[Grounding], source: str) -> str:
     if answers[0].model:
         parts.append(answers[0].model)
     return " · ".join(parts)
-
-
-def _color(index: int) -> str:
-    """The colour the drawn picture gives this region."""
-    from grounding.draw import PALETTE
-
-    return PALETTE[index % len(PALETTE)]
