@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,15 @@ def _drawn(answers: Sequence[Grounding], image: Image) -> Image:
         return answers[0].draw(image)
     from grounding.draw import sheet
 
-    return sheet([(image, answer, answer.phrase) for answer in answers], columns=min(len(answers), 3))
+    titled = [(image, _only_scores(answer), answer.phrase) for answer in answers]
+    return sheet(titled, columns=min(len(answers), 3), cell=420)
+
+
+def _only_scores(answer: Grounding) -> Grounding:
+    """The answer with its scores for labels: under a title that is the phrase, the phrase need not stand again."""
+    labels = [region.label or (f"{region.score:.2f}" if region.score is not None else "") for region in answer.regions]
+    regions = [replace(region, label=label, score=None) for region, label in zip(answer.regions, labels, strict=True)]
+    return answer.replace(regions=tuple(regions))
 
 
 def _check_picture_path(path: str) -> None:

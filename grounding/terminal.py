@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from grounding.result import Grounding, Region
 
 BAR_CELLS = 10
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 _VISIBLE = {code: " " if chr(code).isspace() else "\ufffd" for code in (*range(32), *range(127, 160))}
 """Control characters to what stands for them: a model's words must not steer the terminal, nor break a line in two."""
 
@@ -110,39 +109,45 @@ def _headline(grounding: Grounding) -> Text:
     if grounding.task == "count":
         return Text.assemble((f"{grounding.count}  ", "bold"), asked)
     if not grounding.found:
-        return Text.assemble(("Nothing there: ", "bold"), f"no {asked.replace(' ; ', ', no ')} in this picture.")
+        return Text.assemble(("Nothing there", "bold"), f" for “{asked.replace(' ; ', '” or “')}”")
     return Text(asked.replace(" ; ", ", "), style="bold")
 
 
 def _table(grounding: Grounding) -> RenderableType:
+    """A row a region, without columns that say nothing: names where all are the phrase, scores where there are none."""
     from rich.table import Table
     from rich.text import Text
 
     from grounding.draw import colors_of
 
+    named = any(name(grounding, region) != _visible(grounding.phrase) for region in grounding.regions)
+    scored = any(region.score is not None for region in grounding.regions)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("", justify="right")
-    table.add_column("what", overflow="fold", ratio=None)
+    if named:
+        table.add_column("what", overflow="fold")
     for edge in ("left", "top", "right", "bottom"):
         table.add_column(edge, justify="right", no_wrap=True)
-    table.add_column("score", no_wrap=True)
+    if scored:
+        table.add_column("score", no_wrap=True)
     for number, (region, color) in enumerate(zip(grounding.regions, colors_of(grounding), strict=True), 1):
-        marker = Text.assemble((f"{number} ", "dim"), ("■", color))
-        edges = [f"{edge:.1f}" for edge in region.box]
-        table.add_row(marker, Text(name(grounding, region)), *edges, _bar(region.score, color))
+        cells = [Text.assemble((f"{number} ", "dim"), ("■", color))]
+        cells += [Text(name(grounding, region))] if named else []
+        cells += [Text(f"{edge:.1f}") for edge in region.box]
+        cells += [_bar(region.score, color)] if scored else []
+        table.add_row(*cells)
     return table
 
 
 def _bar(score: float | None, color: str) -> Text:
-    """`████▌      0.46`; a dash where the model gives no score."""
+    """`━━━━╸───── 0.46`; a dash where the model gives no score."""
     from rich.text import Text
 
     if score is None:
         return Text("–", style="dim")
-    eighths = round(min(max(score, 0.0), 1.0) * BAR_CELLS * 8)
-    full, rest = divmod(eighths, 8)
-    cells = "█" * full + (EIGHTHS[rest] if rest else "")
-    return Text.assemble((cells, color), ("·" * (BAR_CELLS - len(cells)), "dim"), f" {score:.2f}")
+    full, half = divmod(round(min(max(score, 0.0), 1.0) * BAR_CELLS * 2), 2)
+    cells = "━" * full + "╸" * half
+    return Text.assemble((cells, color), ("─" * (BAR_CELLS - len(cells)), "dim"), f" {score:.2f}")
 
 
 def _footer(answers: Sequence[Grounding], source: str) -> str:

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -31,16 +32,24 @@ def rendered(*answers, width=80, drawn_to=None, color=False):
 def test_region_shows_its_edges_and_a_bar_as_long_as_its_score():
     text = rendered(answer([STAR]))
     assert "the red star" in text
-    assert " ".join(text.split()).count("10.0 20.0 52.2 77.0 ████████▍· 0.83") == 1
+    assert " ".join(text.split()).count("10.0 20.0 52.2 77.0 ━━━━━━━━╸─ 0.83") == 1
 
 
 def test_region_without_a_score_shows_none():
-    assert "–" in rendered(answer([RING]))
-    assert "█" not in rendered(answer([RING]))
+    both = rendered(answer([STAR, RING]))
+    assert both.count("━") == 8
+    assert both.count(" – ") == 1
+    assert "score" not in rendered(answer([RING]))
+
+
+def test_name_is_not_repeated_where_it_is_the_phrase():
+    assert rendered(answer([STAR])).count("the red star") == 1
+    assert rendered(answer([STAR, RING])).count("the red star") == 2
 
 
 def test_nothing_there_is_said_in_words():
-    assert "Nothing there: no purple whale in this picture." in rendered(answer(phrase="purple whale"))
+    assert "Nothing there for “a purple whale”" in rendered(answer(phrase="a purple whale"))
+    assert "Nothing there for “star” or “ring”" in rendered(answer(phrase="star ; ring", task="detect"))
 
 
 def test_footer_tells_picture_time_and_model():
@@ -102,8 +111,8 @@ def test_terminal_gets_the_designed_form(tmp_path):
         line, stdout=slave, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60, env=environment, check=False
     )
     os.close(slave)
-    seen = os.read(master, 10_000).decode()
+    seen = re.sub(r"\x1b\[[0-9;]*m", "", os.read(master, 10_000).decode())
     os.close(master)
     assert done.returncode == 0, done.stderr
-    assert "Nothing there:" in seen
+    assert "Nothing there for “a star”" in seen
     assert "scene.png, 200 × 100 px" in seen
