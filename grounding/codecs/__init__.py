@@ -29,7 +29,7 @@ CODECS: dict[str, Callable[[str | None], Codec]] = {"location": _location, "pali
 
 @lru_cache(maxsize=64)
 def get_codec(name: str, rounding: str | None = None) -> Codec:
-    """The codec of a family. `rounding` names a reader where readers disagree. Raises UnknownCodecError, ConfigError."""
+    """The codec of a family. `rounding` names a reader where they disagree. Raises UnknownCodecError, ConfigError."""
     if name not in CODECS:
         raise UnknownCodecError(f"no codec named {name!r}; known: {', '.join(CODECS)}")
     return CODECS[name](rounding)

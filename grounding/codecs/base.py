@@ -1,8 +1,8 @@
-"""Owns what every family of box texts has in common: the Codec, its Stream, and cutting marked-up text that arrives in pieces.
+"""Owns what all families of box texts have in common: Codec, Stream, and cutting marked-up text that arrives in pieces.
 
 A codec is the only place that knows how one family is asked (`prompt`), what it should write (`encode`), what its text
-means (`decode`, `stream`) and what it may write next (`grammar`). What a model wrote is data: reading it never raises, and
-whatever could not be read stands in `problems`.
+means (`decode`, `stream`) and what it may write next (`grammar`). What a model wrote is data: reading it never raises,
+and whatever could not be read stands in `problems`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
     from grounding.images import Canvas
 
 BLANK = " \t\r\n\v\f"
-"""What may stand around words without belonging to them. ASCII only, so that words in any script keep their own characters."""
+"""What may stand around words without belonging to them. ASCII only: words of any script keep their own characters."""
+
+BLANK_OR_COMMA = BLANK + ",，"
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What an answer says.
 
-    `regions` are in pixels of the original picture. `text` is the answer's words without its markup, for tasks that answer
-    in words; None where the answer is only boxes. A region's span counts characters of `text`, or of the raw answer where
-    `text` is None. A problem's span always counts characters of the raw answer. `count` is the number an answer states.
+    `regions` are in pixels of the original picture. `text` is the answer's words without its markup, for tasks that
+    answer in words; None where the answer is only boxes. A region's span counts characters of `text`, or of the raw
+    answer where `text` is None. A problem's span always counts characters of the raw answer. `count` is the number that
+    an answer states.
     """
 
     regions: tuple[Region, ...] = ()
@@ -77,7 +80,7 @@ class Codec(ABC):
         return stream.close()
 
     def grammar(self, task: str, *, names: Sequence[str] = (), count: int | None = None) -> Grammar:
-        """What the answer may look like; the base of logit masks and of JSON schemas. `count`: so many boxes, no other."""
+        """What an answer may look like: the base of logit masks and JSON schemas. `count`: exactly so many boxes."""
         raise InputError(f"{self.name} has no grammar for {task!r}: generate without a constraint")
 
     def check_task(self, task: str) -> None:
@@ -90,7 +93,7 @@ class Stream(ABC):
     """Reads one answer piece by piece, each character once. However it was cut, the regions are those of `decode`."""
 
     yielded: int = 0
-    """How many regions `feed` has given: `close().regions[yielded:]` are those that only the end of the text completed."""
+    """How many regions `feed` has given; only the end of the text completes `close().regions[yielded:]`."""
 
     @abstractmethod
     def feed(self, piece: str) -> tuple[Region, ...]:
@@ -98,18 +101,19 @@ class Stream(ABC):
 
     @abstractmethod
     def close(self) -> Decoded:
-        """The whole answer; nothing more will come. Its regions begin with those that `feed` gave, in the same order."""
+        """The whole answer; nothing more will come. Its regions begin with those that `feed` gave, in their order."""
 
 
 class TagLexer:
     """Cuts text that arrives in pieces into tags `<...>`, single separators and words, whatever the pieces are.
 
-    Every character comes out exactly once and in order. Adjacent words may come out in several parts; a tag never does. A
-    `<` that no `>` follows within LONGEST_TAG characters, or before the next blank, separator or `<`, comes out as it is.
+    Every character comes out exactly once and in order. Adjacent words may come out in several parts; a tag never does.
+    A `<` that no `>` follows within LONGEST_TAG characters, or before the next blank, separator or `<`, comes out as it
+    is, with what follows it.
     """
 
     LONGEST_TAG = 24
-    _PATTERN = re.compile(r"<[^<>\s;；]{0,%d}>?|[;；\r\n]|[^<;；\r\n]+" % (LONGEST_TAG - 2))
+    _PATTERN = re.compile(rf"<[^<>\s;；]{{0,{LONGEST_TAG - 2}}}>?|[;；\r\n]|[^<;；\r\n]+")
 
     def __init__(self) -> None:
         self.position = 0
@@ -167,8 +171,8 @@ def clean_names(names: Sequence[str]) -> tuple[str, ...]:
 class TagStream(Stream):
     """The reading shared by families whose coordinates are tags: `<loc0256>`, `<loc_52>`, `<0>`.
 
-    Gathers coordinates into runs and words into whole stretches, and hands them to what a family implements: `_read_tag`,
-    `_on_coordinate`, `_on_words`, `_on_separator`, `_end_run` and `_finish`. Blanks and commas do not break a run.
+    Gathers coordinates into runs and words into whole stretches, and hands them to what a family implements, from
+    `_read_tag` to `_on_cut`. Blanks and commas do not break a run.
     """
 
     separates = True
@@ -209,7 +213,7 @@ class TagStream(Stream):
 
     @abstractmethod
     def _read_tag(self, tag: str, start: int, end: int) -> None:
-        """A `<` with what follows it: a coordinate, other markup, or words; ends in a call of one of the methods below."""
+        """A `<` with what follows it: a coordinate, other markup, or words."""
 
     @abstractmethod
     def _on_coordinate(self) -> None:
@@ -217,7 +221,7 @@ class TagStream(Stream):
 
     @abstractmethod
     def _on_words(self, words: str, start: int, *, before_run: bool) -> None:
-        """A whole stretch of words that is not blank and breaks no run. `before_run`: a coordinate follows."""
+        """A whole stretch of words, more than blanks and commas. `before_run`: a coordinate follows."""
 
     @abstractmethod
     def _end_run(self, kind: str, end: int) -> None:
@@ -231,7 +235,7 @@ class TagStream(Stream):
         """A semicolon or a line end."""
 
     def _on_blank(self, blank: str, start: int, *, before_run: bool) -> None:
-        """A stretch of blanks outside a run."""
+        """A stretch of blanks and commas outside a run. `before_run`: a coordinate follows."""
 
     def _on_cut(self, cut: str, start: int, end: int) -> None:
         """The text ended inside a tag."""
@@ -264,13 +268,11 @@ class TagStream(Stream):
             return
         words, start = "".join(self._words), self._words_start
         self._words.clear()
-        if self._run:
-            if not words.strip(BLANK + ",，"):
-                return
-            self._end_run("malformed", self._run_end)
-        if words.strip(BLANK):
+        if words.strip(BLANK_OR_COMMA):
+            if self._run:
+                self._end_run("malformed", self._run_end)
             self._on_words(words, start, before_run=before_run)
-        else:
+        elif not self._run:
             self._on_blank(words, start, before_run=before_run)
 
     def _take(self, lexeme: str, start: int) -> None:

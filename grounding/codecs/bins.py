@@ -1,8 +1,8 @@
 """Owns every rounding rule: how a family turns a fraction of the picture into a whole number, and back.
 
 A rule is two formulas with the place they were read from. Families look alike and differ by one unit (1000, 1024, 1023,
-999, half a bin more or less); that unit costs nothing at an IoU of 0.5 and a great deal at 0.9, so none of them is written
-down anywhere else. Numbers are plain floats: encoding runs thousands of times a second while training data is made.
+999, half a bin more or less); that unit costs nothing at an IoU of 0.5 and a great deal at 0.9, so none of them is
+written down anywhere else. Numbers are plain floats: training data is encoded thousands of times a second.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from grounding.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class BinRule:
-    """One reader's rounding. `write` gives a bin from 0 to `top`; `read` gives the fraction of the picture a bin stands for."""
+    """One reader's rounding: `write` gives a bin from 0 to `top`, `read` the fraction of the picture it stands for."""
 
     top: int
     """The highest bin there is; the lowest is 0."""

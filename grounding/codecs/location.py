@@ -2,15 +2,15 @@
 
     <loc0256><loc0000><loc0768><loc1023> cat
 
-Location tokens run from <loc0000> to <loc1023>, in the order y1 x1 y2 x2, `round(v * 1023)` of the original picture's side
-and read as `bin / 1023`. Boxes are joined by " ; "; where there is nothing, the answer is `none`. Task by task:
+Location tokens run from <loc0000> to <loc1023>, in the order y1 x1 y2 x2: `round(v * 1023)` of the original picture's
+side, read as `bin / 1023`. Boxes are joined by " ; "; where there is nothing, the answer is `none`. Task by task:
 
     locate {phrase}      box[ ; box ...] or none          describe {box}     words
     detect {a} ; {b}     box a[ ; box b ...] or none      describe {y x}     box words
-    count {phrase}       3 : box ; box ; box, or 0        caption            words with <p>phrase</p>box[box ...] in them
+    count {phrase}       3 : box ; box ; box, or 0        caption            words, <p>phrase</p>box[box ...] among them
     segment {phrase}     y x y x y x ...[ ; ...] or none  answer {question}  words, and boxes after the words they show
 
-A box whose sides round to the same bin is written so (the nearest bins are the truth of it) and read as a box without area.
+A box thinner than a bin, whose edges fall on the same one, is written so: the nearest bins are the truth of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from grounding.codecs.base import BLANK, Codec, Decoded, Stream, TagStream, clean_names, clean_words
+from grounding.codecs.base import BLANK, BLANK_OR_COMMA, Codec, Decoded, Stream, TagStream, clean_names, clean_words
 from grounding.codecs.bins import LOCATION, BinRule, pick_rule
 from grounding.errors import InputError, PromptError
 from grounding.result import Region
@@ -77,7 +77,7 @@ class LocationCodec(Codec):
         """The answer our model should write; regions in the order given.
 
         `text`: the words of describe, caption and answer. In caption a region's span (or its label's first place in the
-        text) becomes the marked phrase; in answer its box follows the span's end, or the whole text where there is none.
+        text) becomes the marked phrase; in answer its box follows the span's end, or the text where there is none.
         """
         rule = self.rule
         if task in ("locate", "count"):
@@ -136,8 +136,8 @@ class LocationCodec(Codec):
 def box_tokens(rule: BinRule, box: Sequence[float], canvas: Canvas) -> str:
     """The four tokens of a box in pixels of the original."""
     x1, y1, x2, y2 = box
-    width, height, write = canvas.width, canvas.height, rule.write
-    return f"{TOKENS[write(y1 / height)]}{TOKENS[write(x1 / width)]}{TOKENS[write(y2 / height)]}{TOKENS[write(x2 / width)]}"
+    wide, high, write = canvas.width, canvas.height, rule.write
+    return f"{TOKENS[write(y1 / high)]}{TOKENS[write(x1 / wide)]}{TOKENS[write(y2 / high)]}{TOKENS[write(x2 / wide)]}"
 
 
 def place_tokens(
@@ -158,7 +158,7 @@ def place_tokens(
 
 def check_label(label: str | None) -> str:
     """A label that reading gives back unchanged. Raises InputError."""
-    if not label or not (tidy := label.strip(BLANK)):
+    if not label or not (tidy := label.strip(BLANK_OR_COMMA)):
         raise InputError("a region to detect needs a label; this one has none")
     if ";" in tidy or "；" in tidy or "\n" in tidy or "\r" in tidy:
         raise InputError(f"the label {tidy!r:.60} holds a semicolon or a line end, which separates boxes: leave it out")
@@ -215,7 +215,7 @@ def _interleave(rule: BinRule, regions: Sequence[Region], text: str, canvas: Can
 class LocationStream(TagStream):
     """What every answer in location tokens shares: reading one token, and making a box out of four."""
 
-    tags = ("<loc", "<p>", "</p>", "<eos>")
+    tags: tuple[str, ...] = ("<loc", "<p>", "</p>", "<eos>")
 
     def __init__(self, canvas: Canvas, rule: BinRule, task: str) -> None:
         super().__init__()
@@ -318,7 +318,7 @@ class BoxStream(LocationStream):
 
     def _on_words(self, words: str, start: int, *, before_run: bool) -> None:
         self._trailing = None
-        core = words.strip(BLANK)
+        core = words.strip(BLANK_OR_COMMA)
         start += words.index(core)
         end = start + len(core)
         if self._open:

@@ -41,7 +41,7 @@ _SEG = re.compile(r"<seg(\d{1,5})>", re.IGNORECASE)
 
 
 class PaliGemmaCodec(Codec):
-    """PaliGemma's texts. `rounding`: "official" reads `bin / 1023`, "supervision" reads `bin / 1024` as that library does."""
+    """PaliGemma's texts. `rounding`: "official" reads `bin / 1023`, "supervision" `bin / 1024` as that library does."""
 
     name = "paligemma"
     tasks = ("locate", "detect", "segment", "describe", "caption", "answer")
@@ -72,7 +72,7 @@ class PaliGemmaCodec(Codec):
         return f"{'segment' if task == 'segment' else 'detect'} {SEPARATOR.join(asked)}"
 
     def encode(self, task: str, *, regions: Sequence[Region] = (), text: str = "", canvas: Canvas) -> str:
-        """The answer PaliGemma should write; every region needs a label. Masks need its encoder, so `segment` raises."""
+        """The answer PaliGemma should write; every region needs a label. Masks need its own encoder: segment raises."""
         self.check_task(task)
         if task == "segment":
             raise InputError("paligemma writes masks as codes of its own network, which is not here: use detect")
@@ -110,7 +110,7 @@ def mask_codes(text: str, region: Region) -> tuple[int, ...]:
 
 
 class LabelStream(BoxStream):
-    """Boxes with a label each, and for segment 16 codes between the two. An empty answer means that nothing is there."""
+    """Boxes with a label each, and for segment 16 codes between the two. An empty answer: nothing is there."""
 
     nothing_is_empty = True
     tags = ("<loc", "<seg", "<eos>")
