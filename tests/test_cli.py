@@ -152,6 +152,75 @@ def test_models_lists_every_kind_of_name(capsys):
     assert "DIRECTORY" in out
 
 
+# ---- data sets
+
+
+def test_data_draw_writes_pictures_and_what_is_true_of_them(place, capsys):
+    assert main(["data", "draw", "--n", "3", "--out", "drawn", "--seed", "70", "--size", "96"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("3 pictures with ")
+    assert err == ""
+    rows = [json.loads(line) for line in (place / "drawn" / "samples.jsonl").read_text().splitlines()]
+    promised = {"image", "width", "height", "task", "phrase", "prompt", "answer", "boxes", "labels", "point", "seed"}
+    assert promised <= set(rows[0])
+    assert {row["seed"] for row in rows} == {70, 71, 72}
+    for row in rows:
+        with Image.open(place / "drawn" / row["image"]) as picture:
+            assert picture.size == (row["width"], row["height"]) == (96, 96)
+    assert json.loads((place / "drawn" / "instances.json").read_text())["annotations"]
+    assert (place / "drawn" / "refs.json").is_file()
+
+
+def test_data_draw_uses_the_cut_outs_of_a_folder(place, capsys):
+    (place / "stickers").mkdir()
+    cut_out = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    ImageDraw.Draw(cut_out).ellipse((2, 2, 37, 37), fill=(200, 40, 40, 255))
+    cut_out.save(place / "stickers" / "rubber_duck.png")
+    line = ["data", "draw", "--n", "4", "--out", "drawn", "--sprites", "stickers", "--sprite-share", "1"]
+    assert main(line) == 0
+    assert "rubber duck" in (place / "drawn" / "samples.jsonl").read_text()
+
+
+def test_drawn_answers_script_the_same_boxes(place, capsys):
+    """What `data draw` writes can be asked back: prompts, answers and boxes belong together."""
+    assert main(["data", "draw", "--n", "1", "--out", "drawn", "--seed", "5"]) == 0
+    rows = [json.loads(line) for line in (place / "drawn" / "samples.jsonl").read_text().splitlines()]
+    located = [row for row in rows if row["task"] == "locate"]
+    (place / "answers.jsonl").write_text("\n".join(map(json.dumps, located)))
+    for row in located:
+        capsys.readouterr()
+        line = ["ground", f"drawn/{row['image']}", row["phrase"], "--json", "--model", "scripted:answers.jsonl"]
+        assert main(line) == 0
+        regions = json.loads(capsys.readouterr().out)["regions"]
+        seen = [edge for region in regions for edge in region["box"]]
+        assert seen == pytest.approx([edge for box in row["boxes"] for edge in box], abs=row["width"] / 1023)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--n", "0", "--out", "drawn"], 2, "0 is not 1 or more"),
+        (["--n", "few", "--out", "drawn"], 2, "invalid int value: 'few'"),
+        (["--n", "1", "--out", "drawn", "--seed", "-1"], 2, "-1 is not 0 or more"),
+        (["--n", "1", "--out", "drawn", "--sprite-share", "2"], 2, "2 is not 0 to 1"),
+        (["--n", "1", "--out", "drawn", "--sprites", "none"], 2, "no folder 'none'"),
+        (["--n", "1", "--out", "scene.png"], 1, "not a directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_data_draw_refuses_what_cannot_be_drawn(place, capsys, arguments, code, says):
+    assert main(["data", "draw", *arguments]) == code
+    assert says in capsys.readouterr().err
+
+
+def test_data_draw_never_draws_over_a_data_set(place, capsys):
+    assert main(["data", "draw", "--n", "1", "--out", "drawn"]) == 0
+    before = (place / "drawn" / "samples.jsonl").read_bytes()
+    assert main(["data", "draw", "--n", "2", "--out", "drawn"]) == 1
+    assert "holds a data set already" in capsys.readouterr().err
+    assert (place / "drawn" / "samples.jsonl").read_bytes() == before
+
+
 # ---- mistakes: one sentence on standard error, and an exit code
 
 
