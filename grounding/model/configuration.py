@@ -1,0 +1,136 @@
+"""Owns the configuration of our model: a vision encoder, a projector, a fusion and a language decoder, each a choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import CONFIG_MAPPING, PreTrainedConfig
+
+from grounding.errors import ConfigError
+
+
+class GroundingVisionConfig(PreTrainedConfig):
+    """Our small vision encoder: a stem of convolutions down to one token for `patch_size` pixels, then a few ViT blocks."""
+
+    model_type = "grounding_vision"
+    base_config_key = "vision_config"
+
+    image_size: int = 224
+    patch_size: int = 16
+    num_channels: int = 3
+    stem_channels: list[int] | tuple[int, ...] = (64, 128)
+    """Widths at strides 4 and 8; the last stage, at stride 16, has `hidden_size`."""
+    hidden_size: int = 256
+    intermediate_size: int = 1024
+    num_hidden_layers: int = 3
+    num_attention_heads: int = 4
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.patch_size != 16 or self.image_size % self.patch_size:
+            raise ConfigError(
+                f"image_size {self.image_size}, patch_size {self.patch_size}: the stem halves four times, so the patch is "
+                "16 pixels and the image a multiple of 16"
+            )
+        check_heads(self.hidden_size, self.num_attention_heads)
+
+    @property
+    def grid(self) -> int:
+        """Tokens along one side."""
+        return int(self.image_size // self.patch_size)
+
+
+class GroundingTextConfig(PreTrainedConfig):
+    """Our small language decoder: pre-norm blocks with learned positions and query-key normalization.
+
+    The vocabulary ends with `num_locations` location tokens, whose embeddings are a learned linear map of the Fourier
+    features of their coordinate: 1,024 bins share one small matrix, so that what is learned of one serves its neighbours.
+    """
+
+    model_type = "grounding_text"
+    base_config_key = "text_config"
+
+    vocab_size: int = 5120
+    num_locations: int = 1024
+    location_frequencies: int = 32
+    hidden_size: int = 256
+    intermediate_size: int = 1024
+    num_hidden_layers: int = 5
+    num_attention_heads: int = 4
+    max_position_embeddings: int = 512
+    initializer_range: float = 0.02
+    tie_word_embeddings: bool = True
+    bos_token_id: int | None = 1
+    eos_token_id: int | None = 2
+    pad_token_id: int | None = 0
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        check_heads(self.hidden_size, self.num_attention_heads)
+        if self.num_locations >= self.vocab_size:
+            raise ConfigError(f"vocab_size {self.vocab_size} must be over num_locations {self.num_locations}")
+
+
+class GroundingConfig(PreTrainedConfig):
+    """The whole model. `vision_config` and `text_config` may be of any architecture that transformers knows."""
+
+    model_type = "grounding"
+
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    projector: str = "linear"
+    """A name of `projectors.PROJECTORS`."""
+    fusion: str = "concatenation"
+    """A name of `fusion.FUSIONS`."""
+    resize: str = "squash"
+    """How a picture becomes the square the vision encoder sees: "squash", or "pad" with bars."""
+    codec: str = "location"
+    """A name of `codecs.CODECS`."""
+    image_token_id: int = 3
+    """Stands in the text where image features go."""
+    location_token_id: int | None = None
+    """Id of `<loc0000>`, the rest follow; None: they end the vocabulary."""
+    num_locations: int = 1024
+    vision_feature_layer: int = -1
+    """Which hidden state of the vision encoder is projected."""
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.vision_config = _sub_config(self.vision_config, "grounding_vision")
+        self.text_config = _sub_config(self.text_config, "grounding_text")
+        if self.location_token_id is None:
+            self.location_token_id = int(self.text_config.vocab_size) - self.num_locations
+        if self.resize not in ("squash", "pad"):
+            raise ConfigError(f"resize {self.resize!r} is not known: squash or pad")
+        self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", True))
+        super().__post_init__(**kwargs)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square the vision encoder sees, px."""
+        size = getattr(self.vision_config, "image_size", 224)
+        return int(size[0] if isinstance(size, (list, tuple)) else size)
+
+    def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
+        return self.text_config
+
+
+def _sub_config(config: PreTrainedConfig | dict[str, Any] | None, default: str) -> PreTrainedConfig:
+    if isinstance(config, PreTrainedConfig):
+        return config
+    values = dict(config or {})
+    kind = values.pop("model_type", default)
+    if kind == "grounding_vision":
+        return GroundingVisionConfig(**values)
+    if kind == "grounding_text":
+        return GroundingTextConfig(**values)
+    if kind not in CONFIG_MAPPING:
+        raise ConfigError(f"no architecture named {kind!r} in transformers; name one of its model types")
+    return CONFIG_MAPPING[kind](**values)
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raises ConfigError unless the width divides among the heads."""
+    if width % heads:
+        raise ConfigError(f"hidden_size {width} does not divide among {heads} attention heads")

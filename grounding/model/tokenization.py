@@ -1,0 +1,50 @@
+"""Owns the making of our tokenizer: byte-level words, lower case, and one token for each location and separator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, trainers
+from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerFast
+
+from grounding.codecs.location import TOKENS
+
+PAD, BOS, EOS, IMAGE = "<pad>", "<bos>", "<eos>", "<image>"
+MARKS = ("<p>", "</p>", " ; ", " : ")
+"""What structures an answer; a separator with its spaces is one token."""
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 5120) -> PreTrainedTokenizerFast:
+    """A tokenizer of exactly `vocab_size` tokens, learned from texts; any other text is spelled in bytes.
+
+    Ids: 0-3 pad, bos, eos, image; then words; the location tokens are the last 1,024, in order.
+    """
+    specials = [PAD, BOS, EOS, IMAGE]
+    tokenizer = Tokenizer(BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    words = vocab_size - len(TOKENS) - len(MARKS)
+    trainer = trainers.BpeTrainer(
+        vocab_size=words,
+        min_frequency=1,
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    missing = words - tokenizer.get_vocab_size()
+    fillers = [AddedToken(f"<unused{i}>", normalized=False) for i in range(missing)]
+    marks = [AddedToken(text, normalized=False) for text in (*MARKS, *TOKENS)]
+    tokenizer.add_tokens([*fillers, *marks])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        extra_special_tokens=[IMAGE],
+        clean_up_tokenization_spaces=False,
+        model_max_length=512,
+        padding_side="left",
+    )

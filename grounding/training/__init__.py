@@ -1,0 +1,1 @@
+"""Training our model: configuration, batches, losses, optimizer, and the loop of transformers' Trainer around them."""

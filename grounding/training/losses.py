@@ -1,0 +1,132 @@
+"""Owns what training minimizes: soft coordinates, words, what each patch shows, and which patches a phrase means."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from grounding.model.blocks import Norm
+from grounding.model.modeling import GroundingForConditionalGeneration
+from grounding.training.collator import IGNORE
+from grounding.training.config import TrainingConfig
+
+
+@lru_cache(maxsize=4)
+def soft_targets(bins: int, sigma: float) -> Tensor:
+    """(bins, bins): row b is a normal of width `sigma` bins around b, summing to one."""
+    places = torch.arange(bins, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((places[None] - places[:, None]) / max(sigma, 1e-3)) ** 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def token_losses(logits: Tensor, labels: Tensor, first_location: int, bins: int, sigma: float) -> tuple[Tensor, Tensor]:
+    """(M,) cross-entropy of each place and (M,) distance of the expected coordinate, of logits (M, V), labels (M,).
+
+    A coordinate's target is spread over neighbouring bins (DIST2Loss and others show that the plain target wastes what
+    bins mean); the distance is a share of the picture, and 0 for words.
+    """
+    logits = logits.float()
+    log_probabilities = F.log_softmax(logits, 1)
+    losses = -log_probabilities.gather(1, labels[:, None])[:, 0]
+    distances = torch.zeros_like(losses)
+    chosen = ((labels >= first_location) & (labels < first_location + bins)).nonzero()[:, 0]
+    if len(chosen):
+        targets = soft_targets(bins, sigma).to(logits.device)[labels[chosen] - first_location]
+        span = slice(first_location, first_location + bins)
+        losses = losses.index_put((chosen,), -(targets * log_probabilities[chosen, span]).sum(1))
+        coordinates = torch.linspace(0, 1, bins, device=logits.device)
+        expected = F.softmax(logits[chosen, span], 1) @ coordinates
+        true = coordinates[labels[chosen] - first_location]
+        distances = distances.index_put((chosen,), (expected - true).abs())
+    return losses, distances
+
+
+class TrainingModel(nn.Module):
+    """The model with the heads that only training needs: what each patch shows, and which patches a phrase means."""
+
+    def __init__(
+        self, model: GroundingForConditionalGeneration, counts: tuple[int, int, int, int], config: TrainingConfig
+    ) -> None:
+        """`counts`: classes of names, colours, fills and sizes."""
+        super().__init__()
+        self.model, self.settings = model, config
+        width = int(model.config.vision_config.hidden_size)
+        text_width = int(model.config.text_config.hidden_size)
+        self.counts = counts
+        self.dense = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, sum(counts) + 4))
+        self.where_phrase = nn.Linear(text_width, text_width)
+        self.where_patch = nn.Linear(text_width, text_width)
+        self.where_norms = nn.ModuleList([Norm(text_width), Norm(text_width)])
+        self.where_bias = nn.Parameter(torch.tensor(-3.0))
+        self.dense_only = False
+
+    def forward(self, **batch: Tensor) -> dict[str, Tensor]:
+        """`loss` and its parts, each a scalar; parts not trained in this step are left out."""
+        from grounding.model.vision import patch_features
+
+        model, settings = self.model, self.settings
+        patches = patch_features(model.vision, batch["pixel_values"], model.config.vision_feature_layer)
+        losses = self.dense_losses(patches, batch)
+        dense = losses["patch"]
+        if self.dense_only:
+            return {"loss": dense, **losses}
+        output = model(
+            input_ids=batch["input_ids"],
+            image_features=model.projector(patches),
+            token_roles=batch["token_roles"],
+            segment_ids=batch["segment_ids"],
+            position_ids=batch["position_ids"],
+            output_hidden_states=True,
+            logits_to_keep=-1,
+        )
+        labels = batch["labels"]
+        places = labels != IGNORE
+        hidden = output.hidden_states[-1][places]
+        table = model.language.embedding.weight
+        logits = F.linear(hidden, table.to(hidden.dtype))
+        first = int(model.config.location_token_id or 0)
+        each, distance = token_losses(logits, labels[places], first, model.config.num_locations, settings.location_sigma)
+        text, expectation = each.mean(), distance.sum() / (distance > 0).sum().clamp_min(1)
+        where = self.where_loss(output.hidden_states[self.where_layer], batch)
+        loss = text + settings.expectation_weight * expectation + settings.dense_weight * dense
+        loss = loss + settings.where_weight * where
+        return {"loss": loss, "text": text, "expectation": expectation, "where": where, **losses}
+
+    @property
+    def where_layer(self) -> int:
+        """The hidden state, counted from the embeddings, by which a phrase should know its patches."""
+        return max(1, round(0.6 * len(self.model.language.blocks)))
+
+    def dense_losses(self, patches: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What each patch shows: name, colour, fill, size, and the box of the thing."""
+        outputs = self.dense(patches).float().flatten(0, 1)
+        names, colors, fills, sizes, boxes = outputs.split([*self.counts, 4], 1)
+        truth = batch["patch_names"].flatten()
+        shown = truth > 0
+        weight = torch.where(shown, 1.0, 0.2)
+        each = F.cross_entropy(names, truth, reduction="none")
+        losses = {"patch_name": (each * weight).sum() / weight.sum()}
+        for key, values in (("colors", colors), ("fills", fills), ("sizes", sizes)):
+            losses[f"patch_{key}"] = F.cross_entropy(values, batch[f"patch_{key}"].flatten(), ignore_index=IGNORE)
+        away = (boxes - batch["patch_boxes"].flatten(0, 1)).abs().mean(1)
+        losses["patch_boxes"] = (away * shown).sum() / shown.sum().clamp_min(1)
+        total = losses["patch_name"] + losses["patch_colors"] + losses["patch_fills"] + 0.5 * losses["patch_sizes"]
+        losses = {key: value.detach() for key, value in losses.items()}
+        losses["patch"] = total + 10 * ((away * shown).sum() / shown.sum().clamp_min(1))
+        return losses
+
+    def where_loss(self, states: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Binary cross-entropy of every patch for every phrase: does the phrase mean what the patch shows?"""
+        rows, places = batch["phrase_ends"].unbind(1)
+        count = batch["phrase_patches"].shape[1]
+        phrases = self.where_phrase(self.where_norms[0](states[rows, places]))
+        patches = self.where_patch(self.where_norms[1](states[:, :count]))
+        scores = torch.einsum("qd,qnd->qn", phrases, patches[rows]).float() * phrases.shape[-1] ** -0.5 + self.where_bias
+        target = batch["phrase_patches"]
+        each = F.binary_cross_entropy_with_logits(scores, target, reduction="none")
+        per_phrase = each.sum(1) / (target.sum(1) + 2.0)
+        located = batch["phrase_located"].float()
+        return (per_phrase * located).sum() / located.sum().clamp_min(1)
