@@ -231,8 +231,8 @@ class TagStream(Stream):
     def _finish(self) -> Decoded:
         """The text is over, and every word and run was handed on."""
 
-    def _on_separator(self, start: int, end: int) -> None:
-        """A semicolon or a line end."""
+    def _on_separator(self, separator: str, start: int) -> None:
+        """A semicolon or one character of a line end."""
 
     def _on_blank(self, blank: str, start: int, *, before_run: bool) -> None:
         """A stretch of blanks and commas outside a run. `before_run`: a coordinate follows."""
@@ -248,6 +248,10 @@ class TagStream(Stream):
 
     def _report(self, kind: str, message: str, start: int, end: int) -> None:
         self._problems.append(Problem(kind, message, (start, end)))
+
+    def _in_order(self) -> tuple[Problem, ...]:
+        """The problems in the order of the text."""
+        return tuple(sorted(self._problems, key=lambda problem: problem.span or (0, 0)))
 
     def _add_coordinate(self, bin_: int | None, start: int, end: int) -> None:
         if self._words:
@@ -283,6 +287,6 @@ class TagStream(Stream):
             self._flush_words()
             if self._run:
                 self._end_run("malformed", self._run_end)
-            self._on_separator(start, start + 1)
+            self._on_separator(lexeme, start)
         else:
             self._add_words(lexeme, start)

@@ -231,6 +231,7 @@ class LocationStream(TagStream):
             self._flush_words()
             if self._run:
                 self._end_run("malformed", self._run_end)
+            self._on_stop()
         elif tag[-1] == ">":
             self._on_tag(tag, start, end)
         else:
@@ -247,6 +248,9 @@ class LocationStream(TagStream):
             return number
         self._report("out_of_range", f"{tag!r} is outside the bins 0 to {top}", start, end)
         return top if number == top + 1 else None  # 1024 is what counting to a thousand and twenty-four slips into
+
+    def _on_stop(self) -> None:
+        """The model ended its answer, or began one."""
 
     def _on_tag(self, tag: str, start: int, end: int) -> None:
         """Markup other than locations."""
@@ -301,8 +305,8 @@ class BoxStream(LocationStream):
             if not self._labelled:
                 self._emit(None)
 
-    def _emit(self, label: str | None) -> None:
-        """The open box is complete, with this label."""
+    def _emit(self, label: str | None, kind: str = "malformed") -> None:
+        """The open box is complete, with this label; `kind` of problem where detect needs one and there is none."""
         if self._open is None:
             return
         (box, bins, start), end = self._open, self._open_end
@@ -313,7 +317,7 @@ class BoxStream(LocationStream):
             return
         self._seen.add((*bins, label))
         if label is None and self._task == "detect":
-            self._report("malformed", "a box without a label", start, end)
+            self._report(kind, "a box without a label", start, end)
         self._regions.append(Region(box, label=label, span=(start, end)))
 
     def _on_words(self, words: str, start: int, *, before_run: bool) -> None:
@@ -331,9 +335,17 @@ class BoxStream(LocationStream):
         else:
             self._prose = (self._prose[0] if self._prose else start, end)
 
-    def _on_separator(self, start: int, end: int) -> None:
+    def _on_separator(self, separator: str, start: int) -> None:
         self._emit(None)
-        self._trailing = (start, end)
+        if separator not in "\r\n":
+            self._trailing = (start, start + 1)
+
+    def _on_stop(self) -> None:
+        self._emit(None)
+
+    def _on_cut(self, cut: str, start: int, end: int) -> None:
+        self._trailing = None
+        super()._on_cut(cut, start, end)
 
     def _report_prose(self) -> None:
         if self._prose:
@@ -342,7 +354,7 @@ class BoxStream(LocationStream):
 
     def _finish(self) -> Decoded:
         end = self._lexer.position
-        self._emit(None)
+        self._emit(None, "truncated")
         self._report_prose()
         nothing, boxes, count = self._nothing, self._boxes, self._count
         if nothing and (boxes or self._task == "count"):
@@ -357,7 +369,7 @@ class BoxStream(LocationStream):
                 self._report(kind, f"it says {count} and gives {boxes} boxes", 0, end)
         elif not (boxes or nothing or self._problems or self.nothing_is_empty):
             self._report("truncated", f"an empty answer, where {NOTHING!r} means nothing there", 0, end)
-        return Decoded(tuple(self._regions), tuple(self._problems), count=count)
+        return Decoded(tuple(self._regions), self._in_order(), count=count)
 
 
 class PolygonStream(BoxStream):
@@ -510,4 +522,4 @@ class WordStream(LocationStream):
         text = "".join(self._parts).rstrip(BLANK)
         if not text and not self._problems:
             self._report("truncated", "the answer has no words", 0, end)
-        return Decoded(tuple(self._regions), tuple(self._problems), text=text)
+        return Decoded(tuple(self._regions), self._in_order(), text=text)

@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from grounding.codecs.base import BLANK, Codec, Decoded, Stream, clean_names, clean_words
+from grounding.codecs.base import BLANK, Codec, Stream, clean_names, clean_words
 from grounding.codecs.bins import PALIGEMMA, BinRule, pick_rule
 from grounding.codecs.location import (
     SEPARATOR,
@@ -136,14 +136,8 @@ class LabelStream(BoxStream):
         self._codes += 1
         self._open_end = end
 
-    def _emit(self, label: str | None) -> None:
+    def _emit(self, label: str | None, kind: str = "malformed") -> None:
         if self._open and self._codes not in (0, MASK_CODES):
-            self._report("malformed", f"{self._codes} of a mask's {MASK_CODES} codes", self._open[2], self._open_end)
+            self._report(kind, f"{self._codes} of a mask's {MASK_CODES} codes", self._open[2], self._open_end)
         self._codes = 0
-        super()._emit(label)
-
-    def _finish(self) -> Decoded:
-        if self._open and 0 < self._codes < MASK_CODES:
-            self._report("truncated", f"{self._codes} of a mask's {MASK_CODES} codes", self._open[2], self._open_end)
-            self._codes = 0
-        return super()._finish()
+        super()._emit(label, kind)
