@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grounding import __version__
-from grounding.errors import GroundingError, InputError, OutputError
+from grounding.errors import GroundingError, InputError, MissingExtraError, OutputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -111,6 +111,21 @@ def _data_draw(args: argparse.Namespace) -> None:
         split=args.split,
     )
     print(f"{written.pictures:,} pictures with {written.samples:,} questions and their answers in {written.folder}")
+
+
+def _train_scenes(args: argparse.Namespace) -> None:
+    """Trains our model on drawn scenes."""
+    from importlib.util import find_spec
+
+    from grounding.flags import from_flags
+    from grounding.training.config import TrainingConfig
+
+    config = from_flags(TrainingConfig, args)
+    if find_spec("accelerate") is None:
+        raise MissingExtraError("training needs accelerate: pip install 'grounding-vlm[train]'")
+    from grounding.training.trainer import train
+
+    print(f"the model lies in {train(config)}")
 
 
 def _models(args: argparse.Namespace) -> None:
@@ -228,6 +243,13 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     data = group("data", "make data sets")
     _add_drawing_flags(command("draw", "draw pictures with known answers", run=_data_draw, of=data))
+    training = group("train", "train models")
+    scenes = command("scenes", "train our model from scratch on drawn scenes, or go on", run=_train_scenes, of=training)
+    if "train" in arguments:  # the settings' module would be read for every command else
+        from grounding.flags import add_flags
+        from grounding.training.config import TrainingConfig
+
+        add_flags(scenes, TrainingConfig)
     command("models", "list the names that --model takes", run=_models)
     return parser
 
