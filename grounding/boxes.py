@@ -35,9 +35,12 @@ def as_points(points: ArrayLike) -> Boxes:
 
 def _rows(values: ArrayLike, columns: int, noun: str) -> Boxes:
     try:
-        rows = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BoxError(f"{noun} must be rows of {columns} numbers; seen {_short(values)}") from error
+        seen = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with gradients
+        raise BoxError(f"{noun} must be rows of {columns} numbers; seen {_short(values)}: {error}") from error
+    if seen.dtype.kind not in "biuf":
+        raise BoxError(f"{noun} must be rows of {columns} numbers; seen {_short(values)}")
+    rows = np.array(seen, dtype=np.float64)
     if rows.size == 0 and rows.shape in ((0,), (0, columns), (1, 0)):
         return np.zeros((0, columns))
     if rows.shape == (columns,):

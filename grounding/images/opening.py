@@ -59,7 +59,7 @@ def open_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> 
         path = os.fsdecode(source)
         return decode(_read_path(path, quoted(path), limits), quoted(path), limits)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return decode(within(bytes(source), limits, "the bytes"), "the bytes", limits)
+        return decode(within(bytes(source), limits, "the data"), "the data", limits)
     if hasattr(source, "read"):
         data = source.read(limits.max_bytes + 1)
         if not isinstance(data, bytes):
@@ -144,7 +144,10 @@ def _check_pixels(size: tuple[int, int], limits: ImageLimits, name: str) -> None
 
 # Only formats of pixels: PIL would hand EPS to Ghostscript and WMF to Windows, programs that a picture must not start.
 # Formats without a signature stand last, as their decoders take much for their own.
-_FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "MPO", "ICO", "ICNS", "PPM", "QOI", "PSD", "DDS", "SGI", "PCX", "TGA"]
+_FORMATS = (
+    *("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "MPO"),
+    *("ICO", "ICNS", "PPM", "QOI", "PSD", "DDS", "SGI", "PCX", "TGA"),
+)
 
 # What people pass by mistake, told by its first bytes: (pattern, what it is, what to do).
 _NOT_PICTURES = (
@@ -192,8 +195,9 @@ def _what_is_it(data: bytes, name: str) -> str:
             return f"{name} is {kind}: {remedy}"
     if re.match(rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|BM|II\*\0|MM\0\*", data, re.DOTALL):
         return f"{name} begins like a picture but is damaged ({len(data):,} bytes): get it again from where it came"
-    start = data[:12].decode("ascii", errors="replace").replace("\ufffd", "?")
-    return f"{name} is no picture that can be read: it begins with {start!r}; give a PNG, JPEG or WebP"
+    start = data[:16].decode("latin-1")
+    seen = repr(start) if start.isascii() and start.isprintable() else f"the bytes {data[:8].hex(' ')}"
+    return f"{name} is no picture that can be read: it begins with {seen}; give a PNG, JPEG or WebP"
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

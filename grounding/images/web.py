@@ -39,9 +39,15 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _check_address(url: str) -> None:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
         raise UnreadableImageError(f"{quoted(url)} is not an http: or https: address; for a file use open_image")
+    if "@" in parts.netloc:  # not echoed: it holds a password
+        raise UnreadableImageError("an address with a name and password is not fetched: get the bytes yourself")
 
 
 def open_url(url: str, *, limits: ImageLimits = DEFAULT_LIMITS, timeout: float = 20.0) -> Image.Image:
@@ -56,13 +62,16 @@ def open_url(url: str, *, limits: ImageLimits = DEFAULT_LIMITS, timeout: float =
     _check_address(url)
     name = quoted(url)
     until = time.monotonic() + timeout
-    request = urllib.request.Request(url, headers={"User-Agent": "grounding-vlm", "Accept": "image/*"})
+    # Spaces and letters beyond ASCII are written as people write them, and sent as servers want them.
+    sent = urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+    request = urllib.request.Request(sent, headers={"User-Agent": "grounding-vlm", "Accept": "image/*"})
     try:
         with _opener().open(request, timeout=timeout) as response:
             data = _download(response, name, limits, until, timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        raise UnreadableImageError(f"{name} answered {error.code} {error.reason}: check the address") from error
+        reason = " ".join(str(error.reason).split())
+        raise UnreadableImageError(f"{name} answered {error.code} {reason}: check the address") from error
     except TimeoutError as error:
         _too_slow(name, timeout, error)
     except (OSError, http.client.HTTPException, ValueError) as error:
