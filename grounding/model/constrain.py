@@ -129,9 +129,9 @@ class GrammarCompiler:
         surface: str = "<loc{:04d}>",
     ) -> None:
         self.tokenizer, self.top, self.surface = tokenizer, top, surface
-        tokens = cast(list[int], tokenizer.convert_tokens_to_ids([surface.format(bin_) for bin_ in range(top + 1)]))
-        self.first = tokens[0]
-        if tokens != list(range(self.first, self.first + top + 1)) or self.first == tokenizer.unk_token_id:
+        tokens = tokenizer.convert_tokens_to_ids([surface.format(bin_) for bin_ in range(top + 1)])
+        self.first = cast(list[int | None], tokens)[0] or 0
+        if tokens != list(range(self.first, self.first + top + 1)):
             raise ConfigError(
                 f"{surface.format(0)} to {surface.format(top)} are not tokens of this tokenizer with consecutive ids: "
                 "add them in order, at once"
