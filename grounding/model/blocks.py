@@ -12,6 +12,8 @@ from torch.nn import functional as F  # noqa: N812
 from transformers import initialization
 from transformers.cache_utils import Cache
 
+from grounding.model.cache import RowCache
+
 
 class Norm(nn.Module):
     """Layer normalization with a scale and no shift, in the precision of its input (torch fuses this one on CPUs)."""
@@ -46,7 +48,9 @@ class Attention(nn.Module):
         self.key_norm = Norm(width // heads)
         self.out = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, bias: Tensor | None = None, cache: Cache | None = None, prefix: int = 0) -> Tensor:
+    def forward(
+        self, x: Tensor, bias: Tensor | None = None, cache: Cache | RowCache | None = None, prefix: int = 0
+    ) -> Tensor:
         """(B, Q, D) -> (B, Q, D).
 
         The first `prefix` rows see each other and nothing else, whatever `bias` (B, 1, Q - prefix, K) lets the rest see.
@@ -79,7 +83,9 @@ class Block(nn.Module):
         self.mlp_out = nn.Linear(hidden, width, bias=False)
         self.attention.out.skip_depth = self.mlp_out.skip_depth = depth
 
-    def forward(self, x: Tensor, bias: Tensor | None = None, cache: Cache | None = None, prefix: int = 0) -> Tensor:
+    def forward(
+        self, x: Tensor, bias: Tensor | None = None, cache: Cache | RowCache | None = None, prefix: int = 0
+    ) -> Tensor:
         x = x + self.attention(self.attention_norm(x), bias, cache, prefix)
         return x + self.mlp_out(F.relu(self.mlp_in(self.mlp_norm(x))))
 

@@ -14,6 +14,7 @@ from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from grounding.model.blocks import Block, Norm, init_linear
+from grounding.model.cache import RowCache
 from grounding.model.configuration import GroundingTextConfig
 from grounding.model.fusion import as_bias
 
@@ -82,7 +83,13 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         self.embedding = TokenEmbedding(config)
         self.position = nn.Parameter(torch.empty(config.max_position_embeddings, config.hidden_size))
         self.blocks = nn.ModuleList(
-            Block(config.hidden_size, config.intermediate_size, config.num_attention_heads, layer, config.num_hidden_layers)
+            Block(
+                config.hidden_size,
+                config.intermediate_size,
+                config.num_attention_heads,
+                layer,
+                config.num_hidden_layers,
+            )
             for layer in range(config.num_hidden_layers)
         )
         self.norm = Norm(config.hidden_size)
@@ -110,7 +117,7 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
+        past_key_values: Cache | RowCache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
         output_hidden_states: bool = False,
@@ -124,7 +131,9 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         `prefix`: the first so many tokens see each other in both directions and nothing else.
         """
         x = self.embedding(input_ids) if inputs_embeds is None else inputs_embeds
-        if torch.is_autocast_enabled(x.device.type):  # half the memory traffic of the skips, where it counts: in training
+        if torch.is_autocast_enabled(
+            x.device.type
+        ):  # half the memory traffic of the skips, where it counts: in training
             x = x.to(torch.get_autocast_dtype(x.device.type))
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache()

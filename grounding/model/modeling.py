@@ -17,6 +17,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from grounding.errors import InputError
 from grounding.model.blocks import init_linear
+from grounding.model.cache import RowCache
 from grounding.model.configuration import GroundingConfig
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, as_bias, pick_fusion, visibility
 from grounding.model.language import GroundingTextModel, build_language, coordinate_features
@@ -78,7 +79,9 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         cache = DynamicCache()
         count = features.shape[1]
         if self.own_language:
-            self.language(inputs_embeds=features, past_key_values=cache, use_cache=True, prefix=count, logits_to_keep=-1)
+            self.language(
+                inputs_embeds=features, past_key_values=cache, use_cache=True, prefix=count, logits_to_keep=-1
+            )
         else:
             everything = torch.zeros(features.shape[0], 1, count, count, dtype=features.dtype, device=features.device)
             self.language(inputs_embeds=features, attention_mask=everything, past_key_values=cache, use_cache=True)
@@ -94,7 +97,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         token_roles: Tensor | None = None,
         segment_ids: Tensor | None = None,
         position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
+        past_key_values: Cache | RowCache | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
@@ -106,6 +109,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             raise InputError("forward needs input_ids")
         embeddings = self.get_input_embeddings()(input_ids)
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
+        unpadded = attention_mask is None
         if attention_mask is None:
             attention_mask = input_ids.new_ones(input_ids.shape[0], past + input_ids.shape[1])
         if position_ids is None:
@@ -119,7 +123,10 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         elif bool(places.any()):
             raise InputError("the text holds image tokens, and neither pixel_values nor image_features were given")
         prefix = 0
-        if past == 0:
+        visible: Tensor | None
+        if past and unpadded and input_ids.shape[1] == 1:
+            visible = None  # the common step of writing: one token that sees everything
+        elif past == 0:
             if token_roles is None:
                 token_roles = torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
             if self.own_language:
@@ -129,7 +136,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             visible = self._visible_after(past, input_ids, attention_mask, token_roles)
         output = self.language(
             inputs_embeds=embeddings,
-            attention_mask=visible if self.own_language else as_bias(visible, embeddings.dtype),
+            attention_mask=visible if self.own_language or visible is None else as_bias(visible, embeddings.dtype),
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=use_cache,

@@ -93,7 +93,9 @@ class GroundingProcessor(ProcessorMixin):
         if images is not None:
             values["pixel_values"] = self.image_processor(images)["pixel_values"]
             if len(values["pixel_values"]) != len(rows):
-                raise InputError(f"{len(values['pixel_values'])} pictures for {len(rows)} texts: give one picture a text")
+                raise InputError(
+                    f"{len(values['pixel_values'])} pictures for {len(rows)} texts: give one picture a text"
+                )
             rows = [[image] * self.image_tokens + row for row in rows]
         longest = max(map(len, rows))
         values["input_ids"] = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])

@@ -46,7 +46,13 @@ class GroundingVisionModel(PreTrainedModel):
         )
         self.position = nn.Parameter(torch.empty(1, config.grid**2, config.hidden_size))
         self.blocks = nn.ModuleList(
-            Block(config.hidden_size, config.intermediate_size, config.num_attention_heads, layer, config.num_hidden_layers)
+            Block(
+                config.hidden_size,
+                config.intermediate_size,
+                config.num_attention_heads,
+                layer,
+                config.num_hidden_layers,
+            )
             for layer in range(config.num_hidden_layers)
         )
         self.norm = Norm(config.hidden_size)

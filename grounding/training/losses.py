@@ -88,7 +88,9 @@ class TrainingModel(nn.Module):
         table = model.language.embedding.weight
         logits = F.linear(hidden, table.to(hidden.dtype))
         first = int(model.config.location_token_id or 0)
-        each, distance = token_losses(logits, labels[places], first, model.config.num_locations, settings.location_sigma)
+        each, distance = token_losses(
+            logits, labels[places], first, model.config.num_locations, settings.location_sigma
+        )
         text, expectation = each.mean(), distance.sum() / (distance > 0).sum().clamp_min(1)
         where = self.where_loss(output.hidden_states[self.where_layer], batch)
         loss = text + settings.expectation_weight * expectation + settings.dense_weight * dense
@@ -124,7 +126,9 @@ class TrainingModel(nn.Module):
         count = batch["phrase_patches"].shape[1]
         phrases = self.where_phrase(self.where_norms[0](states[rows, places]))
         patches = self.where_patch(self.where_norms[1](states[:, :count]))
-        scores = torch.einsum("qd,qnd->qn", phrases, patches[rows]).float() * phrases.shape[-1] ** -0.5 + self.where_bias
+        scores = (
+            torch.einsum("qd,qnd->qn", phrases, patches[rows]).float() * phrases.shape[-1] ** -0.5 + self.where_bias
+        )
         target = batch["phrase_patches"]
         each = F.binary_cross_entropy_with_logits(scores, target, reduction="none")
         per_phrase = each.sum(1) / (target.sum(1) + 2.0)

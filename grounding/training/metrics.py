@@ -17,7 +17,13 @@ from grounding.training.collator import IGNORE
 
 
 def quick_accuracy(
-    logits: Tensor, labels: Tensor, phrase_of: Tensor, skills: Sequence[str], first_location: int, bins: int, none_id: int
+    logits: Tensor,
+    labels: Tensor,
+    phrase_of: Tensor,
+    skills: Sequence[str],
+    first_location: int,
+    bins: int,
+    none_id: int,
 ) -> dict[str, list[float]]:
     """Per skill, one number a phrase: 1 when every box has IoU 0.5 or more, "nothing there" is said rightly, and in skills
     that answer in words every word is right.

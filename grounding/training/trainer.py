@@ -65,7 +65,7 @@ class SceneRun:
             return processor
         stream = SceneStream(self.mixture, HELD_OUT_SEED + 10_000_000, 4000)
         texts = [text for picture in stream for s in picture.samples for text in (s.prompt, s.answer)]
-        tokenizer = train_tokenizer([*texts, *(f"the {name}" for name in self.vocabularies.names)] , config.vocab_size)
+        tokenizer = train_tokenizer([*texts, *(f"the {name}" for name in self.vocabularies.names)], config.vocab_size)
         tokens = (config.image_size // 16) ** 2
         processor = GroundingProcessor(GroundingImageProcessor(config.image_size), tokenizer, image_tokens=tokens)
         processor.save_pretrained(folder)
@@ -75,7 +75,11 @@ class SceneRun:
         """Fresh weights of the run's seed."""
         config = self.config
         torch.manual_seed(config.seed)
-        shape = {"hidden_size": config.width, "intermediate_size": 4 * config.width, "num_attention_heads": config.width // 64}
+        shape = {
+            "hidden_size": config.width,
+            "intermediate_size": 4 * config.width,
+            "num_attention_heads": config.width // 64,
+        }
         model = GroundingForConditionalGeneration(
             GroundingConfig(
                 vision_config={**shape, "num_hidden_layers": config.vision_layers, "image_size": config.image_size},
@@ -88,7 +92,9 @@ class SceneRun:
 class SceneTrainer(Trainer):
     """transformers' Trainer with our loss, our optimizer, data that continues where a run stopped, and quick accuracies."""
 
-    def __init__(self, run: SceneRun, model: TrainingModel, args: TrainingArguments, start_step: int, **kwargs: Any) -> None:
+    def __init__(
+        self, run: SceneRun, model: TrainingModel, args: TrainingArguments, start_step: int, **kwargs: Any
+    ) -> None:
         held_out = SceneStream(run.mixture, HELD_OUT_SEED, run.config.eval_pictures)
         super().__init__(model=model, args=args, eval_dataset=held_out, **kwargs)
         self.run, self.start_step = run, start_step
@@ -214,7 +220,11 @@ def train(config: TrainingConfig) -> Path:
     run = SceneRun(config)
     last = get_last_checkpoint(str(config.out))
     start = json.loads((Path(last) / "trainer_state.json").read_text())["global_step"] if last else 0
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "python": platform.python_version()}
+    versions = {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }
     (config.out / "run.json").write_text(
         json.dumps({"config": asdict(config), "versions": versions, "mixture": dict(MIXTURE)}, default=str, indent=1)
     )

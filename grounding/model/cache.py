@@ -1,0 +1,60 @@
+"""Owns RowCache: keys and values of rows that share pictures, in one buffer that is written in place.
+
+transformers' DynamicCache copies everything at every new token; at a batch of 64 that costs more than the model.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicCache
+
+
+class RowCache:
+    """What `Cache` is to our decoder, for B rows; each starts with the keys and values of one of P pictures.
+
+    `pictures`: the cache of P pictures; `which` (B,) the picture of each row; `room`: how many text tokens may follow.
+    """
+
+    def __init__(self, pictures: Cache, which: Tensor, room: int) -> None:
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self.lengths: list[int] = []
+        for layer in pictures.layers:
+            self.keys.append(_with_room(layer.keys, which, room))
+            self.values.append(_with_room(layer.values, which, room))
+            self.lengths.append(int(layer.keys.shape[2]))
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Tokens in the cache, those of the picture included."""
+        return self.lengths[layer_idx]
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object) -> tuple[Tensor, Tensor]:
+        """Append (B, H, Q, D/H) keys and values to a layer; all of that layer's, as views."""
+        start = self.lengths[layer_idx]
+        end = start + key_states.shape[2]
+        self.keys[layer_idx][:, :, start:end] = key_states
+        self.values[layer_idx][:, :, start:end] = value_states
+        self.lengths[layer_idx] = end
+        return self.keys[layer_idx][:, :, :end], self.values[layer_idx][:, :, :end]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows alone, in this order."""
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
+
+
+def _with_room(states: Tensor, which: Tensor, room: int) -> Tensor:
+    """(P, H, N, D) -> (B, H, N + room, D), the pictures' part filled in."""
+    _, heads, count, width = states.shape
+    grown = states.new_empty(len(which), heads, count + room, width)
+    grown[:, :, :count] = states if states.shape[0] == 1 else states[which]
+    return grown
+
+
+def rows_of(pictures: Cache, which: Tensor) -> DynamicCache:
+    """The same for a language model of transformers: a cache of its own kind, the pictures' part copied for each row."""
+    cache = DynamicCache()
+    for number, layer in enumerate(pictures.layers):
+        cache.update(layer.keys[which], layer.values[which], number)
+    return cache
