@@ -45,6 +45,16 @@ class Problem:
             raise InputError(f"no problem kind {self.kind!r}; known: {', '.join(PROBLEM_KINDS)}")
         object.__setattr__(self, "span", _span(self.span))
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values: kind, message, and the span when there is one."""
+        data: dict[str, Any] = {"kind": self.kind, "message": self.message}
+        return data if self.span is None else data | {"span": list(self.span)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Problem:
+        """The problem that `to_json` wrote."""
+        return cls(_need(data, "kind", "a problem"), _need(data, "message", "a problem"), data.get("span"))
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -105,9 +115,9 @@ class Region:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Region:
         """The region that `to_json` wrote."""
-        mask = data.get("mask")
+        box, mask = _need(data, "box", "a region"), data.get("mask")
         return cls(
-            box=_need(data, "box", "a region"),
+            box=box,
             label=data.get("label"),
             score=data.get("score"),
             span=data.get("span"),
@@ -146,7 +156,7 @@ class Grounding:
     def __post_init__(self) -> None:
         for name in ("width", "height"):
             side = getattr(self, name)
-            if int(side) != side or side < 1:
+            if not isinstance(side, (int, float, np.integer)) or side % 1 != 0 or side < 1:
                 raise InputError(f"a picture's {name} is a whole number of pixels over 0; seen {side!r}")
             object.__setattr__(self, name, int(side))
         object.__setattr__(self, "regions", tuple(self.regions))
@@ -200,11 +210,7 @@ class Grounding:
             "found": self.found,
             "regions": [region.to_json() for region in self.regions],
             "text": self.text,
-            "problems": [
-                {"kind": problem.kind, "message": problem.message}
-                | ({} if problem.span is None else {"span": list(problem.span)})
-                for problem in self.problems
-            ],
+            "problems": [problem.to_json() for problem in self.problems],
             "width": self.width,
             "height": self.height,
             "model": self.model,
@@ -217,14 +223,16 @@ class Grounding:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Grounding:
         """The Grounding that `to_json` wrote. Raises InputError naming what is missing."""
-        problems = data.get("problems", ())
+        regions = _need(data, "regions", "a grounding")
+        if not isinstance(regions, list | tuple):
+            raise InputError(f"the regions of a grounding in JSON are a list; seen {regions!r}")
         return cls(
             phrase=_need(data, "phrase", "a grounding"),
-            regions=tuple(Region.from_json(region) for region in _need(data, "regions", "a grounding")),
+            regions=tuple(Region.from_json(region) for region in regions),
             text=data.get("text", ""),
             width=_need(data, "width", "a grounding"),
             height=_need(data, "height", "a grounding"),
-            problems=tuple(Problem(p["kind"], p["message"], p.get("span")) for p in problems),
+            problems=tuple(Problem.from_json(problem) for problem in data.get("problems", ())),
             task=data.get("task", "locate"),
             model=data.get("model"),
             seconds=data.get("seconds"),
