@@ -36,7 +36,7 @@ venv: $(READY)
 
 demo: $(READY)
 	@mkdir -p $(OUT)
-	@$(PY) -m grounding ground $(SCENE) "the red star" "the thing left of the house" "a purple whale" --out $(OUT)/demo.png
+	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a purple whale" --out $(OUT)/demo.png
 	@echo "the picture lies at $(abspath $(OUT)/demo.png)"
 
 test: $(READY)

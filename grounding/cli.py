@@ -76,7 +76,6 @@ def _ask(args: argparse.Namespace) -> None:
     if args.out:
         _check_picture_path(args.out)
     image = open_image(args.image)
-    _quiet_transformers()
     model = load(args.model, device=args.device, dtype=args.dtype)
     given = {name: value for name, value in vars(args).items() if name in ("task", "names", "box", "point")}
     questions = [Question(phrase=phrase, **given) for phrase in getattr(args, "phrases", [""])]
@@ -184,12 +183,6 @@ def _save(picture: Image, path: str) -> None:
         raise OutputError(
             f"{path} can't be written ({error.strerror or error}): free some space, or give another --out"
         ) from error
-
-
-def _quiet_transformers() -> None:
-    """Bars and advice of other libraries would stand between the answer's lines."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 # ---- the command line

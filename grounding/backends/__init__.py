@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Where the model lies that this package ships."""
+SHIPPED = "grounding-scenes"
+"""What its answers call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,11 @@ def load(name: str | Path | None = None, *, device: str | None = None, dtype: An
     `options` go to the backend. Raises UnknownModelError, or CheckpointError where a directory is no usable checkpoint.
     """
     if name is None:
-        return _open(DEFAULT, WEIGHTS, device=device, dtype=dtype, **options)
+        if not (WEIGHTS / "config.json").is_file():
+            raise CheckpointError(
+                f"this copy of the package has no model in {WEIGHTS}: give the directory of one, or a copy that has it"
+            )
+        return _open(DEFAULT, WEIGHTS, device=device, dtype=dtype, name=SHIPPED, **options)
     text = str(name)
     prefix, colon, rest = text.partition(":")
     if colon and prefix in PREFIXES:

@@ -1,0 +1,172 @@
+"""Our own model behind the verbs: a checkpoint's directory checked, loaded and asked through its decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from grounding.backends.base import Answer, Grounder, Request
+from grounding.codecs.grammar import Grammar
+from grounding.errors import BackendError, CheckpointError, ConfigError
+from grounding.images import Canvas
+from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
+from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer
+from grounding.result import Region
+
+FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
+WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+REMEDY = "copy the whole directory that training wrote"
+
+
+def open_native(
+    directory: str | Path,
+    *,
+    device: str | None = None,
+    dtype: Any = None,
+    name: str | None = None,
+    constrained: bool = True,
+    **options: Any,
+) -> Native:
+    """The model in a directory that training or `save_pretrained` wrote. Raises CheckpointError, ConfigError.
+
+    On a GPU it computes in bfloat16, on a CPU in float32, unless `dtype` says otherwise. `name`: what answers call it,
+    the directory if it is left out. `constrained`: whether a grammar keeps answers well-formed. `options`: those of
+    DecodeOptions.
+    """
+    directory = Path(directory).expanduser()
+    known = [field.name for field in fields(DecodeOptions)]
+    if strange := sorted(set(options) - set(known)):
+        raise ConfigError(f"no option named {strange[0]!r}; known: constrained, {', '.join(known)}")
+    _check_files(directory)
+    place = _device(device)
+    kind = _dtype(dtype, place)
+    try:
+        with _quiet_transformers():
+            model, report = GroundingForConditionalGeneration.from_pretrained(
+                directory, local_files_only=True, dtype=kind, output_loading_info=True
+            )
+            processor = GroundingProcessor.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise CheckpointError(f"{directory} can't be loaded ({type(error).__name__}: {reason}): {REMEDY}") from error
+    _check_weights(directory, report)
+    return Native(name or str(directory), model.to(place), processor, DecodeOptions(**options), constrained=constrained)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No bars and no advice on standard error while a model is loaded; as before afterwards."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _check_files(directory: Path) -> None:
+    missing = [name for name in FILES if not (directory / name).is_file()]
+    if not any((directory / name).is_file() for name in WEIGHT_FILES):
+        missing.append(WEIGHT_FILES[0])
+    if missing:
+        raise CheckpointError(f"{directory} is no whole model: it has no {', '.join(missing)}; {REMEDY}")
+
+
+def _check_weights(directory: Path, report: dict[str, Any]) -> None:
+    """Weights that are missing would be random, and weights without a place are another model's: both are refused."""
+    for names, what in (
+        (report.get("missing_keys"), "lacks"),
+        (report.get("unexpected_keys"), "has, without a place for it,"),
+    ):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise CheckpointError(
+                f"the weights in {directory} are of another model than its config.json: "
+                f"the file {what} {sorted(names)[0]}{more}; {REMEDY}"
+            )
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise ConfigError(
+            f"device {name!r} can't be used here ({reason}); use cpu, or none to choose by itself"
+        ) from None
+    return device
+
+
+def _dtype(name: Any, device: torch.device) -> torch.dtype:
+    if name is None:
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    kind = DTYPES.get(name) if isinstance(name, str) else name
+    if not isinstance(kind, torch.dtype) or kind not in DTYPES.values():
+        raise ConfigError(f"dtype {name!r} is not one of: {', '.join(DTYPES)}")
+    return kind
+
+
+class Native(Grounder):
+    """A checkpoint of ours. `model`, `processor` and `decoder` are there for those who want to look inside."""
+
+    def __init__(
+        self, name: str, model: Any, processor: GroundingProcessor, options: DecodeOptions, *, constrained: bool = True
+    ) -> None:
+        """`constrained`: whether the codec's grammar keeps answers well-formed; without it the model writes freely."""
+        self.name = name
+        self.codec = processor.codec_object
+        self.model = model
+        self.processor = processor
+        self.decoder = Decoder(model, processor, options)
+        self.constrained = constrained
+
+    def _generate(self, requests: Sequence[Request]) -> list[Answer]:
+        with self._telling_of_memory():
+            return [_answer(written) for written in self.decoder.answer_many([self._ask(r) for r in requests])]
+
+    def _stream(self, request: Request) -> Iterator[Region | Answer]:
+        with self._telling_of_memory():
+            for event in self.decoder.stream(self._ask(request)):
+                yield _answer(event) if isinstance(event, ModelAnswer) else event
+
+    def _canvas(self, width: int, height: int) -> Canvas:
+        return self.processor.canvas(width, height)
+
+    def _check_prompt(self, prompt: str) -> None:
+        self.processor.encode_prompts([prompt])
+
+    def _ask(self, request: Request) -> Ask:
+        grammar = self._grammar(request) if self.constrained else None
+        return Ask(request.image, request.prompt, request.canvas, request.question.task, grammar)
+
+    def _grammar(self, request: Request) -> Grammar:
+        question = request.question
+        more: dict[str, Any] = {} if question.point is None else {"point": True}
+        return self.codec.grammar(question.task, names=question.names, **more)
+
+    @contextmanager
+    def _telling_of_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise BackendError(
+                f"{self.name} ran out of memory on {self.model.device}: load it with a smaller batch_size or on the cpu"
+            ) from error
+
+
+def _answer(written: ModelAnswer) -> Answer:
+    return Answer(written.text, written.regions, written.problems)
