@@ -352,3 +352,12 @@ def test_a_batch_that_does_not_fit_is_refused(compiler, tokenizer):
 def test_a_tokenizer_without_locations_is_refused(tokenizer):
     with pytest.raises(ConfigError, match="consecutive ids"):
         GrammarCompiler(tokenizer, surface="<bin{:04d}>")
+
+
+def test_a_copy_of_the_masks_on_another_device_keeps_up(compiler, tokenizer):
+    masks = GrammarCompiler(tokenizer)._masks
+    elsewhere = torch.device("meta")
+    for number in range(100):
+        row = masks.row(number, [torch.tensor([number])])
+        assert masks.on(elsewhere).shape[0] > row
+        assert masks.rows[row].isfinite().nonzero().tolist() == [[number]]

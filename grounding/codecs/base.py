@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -179,6 +179,8 @@ class TagStream(Stream):
     """Whether semicolons and line ends part the answer's items; where they don't, they are words."""
     tags: tuple[str, ...] = ()
     """Tags of the family, to tell the start of one at the end of a text that was cut."""
+    bins: Mapping[str, int] = {}
+    """Coordinates as they should be spelled, read without a further look."""
 
     def __init__(self) -> None:
         self._lexer = TagLexer()
@@ -191,8 +193,12 @@ class TagStream(Stream):
 
     def feed(self, piece: str) -> tuple[Region, ...]:
         known = len(self._regions)
+        bins, add = self.bins, self._add_coordinate
         for lexeme, start in self._lexer.feed(piece):
-            self._take(lexeme, start)
+            if lexeme in bins:
+                add(bins[lexeme], start, start + len(lexeme))
+            else:
+                self._take(lexeme, start)
         self.yielded = len(self._regions)
         return tuple(self._regions[known:])
 
@@ -213,7 +219,7 @@ class TagStream(Stream):
 
     @abstractmethod
     def _read_tag(self, tag: str, start: int, end: int) -> None:
-        """A `<` with what follows it: a coordinate, other markup, or words."""
+        """A `<` with what follows it, not in `bins`: an odd coordinate, other markup, or words."""
 
     @abstractmethod
     def _on_coordinate(self) -> None:

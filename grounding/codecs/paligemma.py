@@ -21,12 +21,12 @@ from grounding.codecs.bins import PALIGEMMA, BinRule, pick_rule
 from grounding.codecs.location import (
     SEPARATOR,
     BoxStream,
-    WordStream,
     box_tokens,
     check_label,
     check_words,
     place_tokens,
 )
+from grounding.codecs.words import WordStream
 from grounding.errors import InputError
 from grounding.result import Region
 
