@@ -5,10 +5,7 @@ The truth of a dataset is a Grounding just as a model's answer is, so scoring ne
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
-import io
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +17,7 @@ from PIL import Image
 
 from grounding.boxes import Boxes, as_boxes
 from grounding.errors import BoxError, InputError, MissingExtraError
-from grounding.images import ImageSource, open_image
+from grounding.images import ImageSource
 from grounding.masks import Mask
 
 if TYPE_CHECKING:
@@ -307,71 +304,9 @@ class Grounding:
         return draw(image, self, **options)
 
     def _repr_html_(self) -> str:
-        """For notebooks: the picture with its regions when it is at hand, the words and a table; text is escaped."""
-        found = "nothing found" if not self.regions else f"{self.count} region{'' if self.count == 1 else 's'}"
-        took = None if self.seconds is None else f"{self.seconds * 1000:,.0f} ms"
-        facts = [self.task, found, f"{self.width} × {self.height} px", self.model, took]
-        heading = _tag("div", html.escape(self.phrase), "font-size:15px;font-weight:600") if self.phrase else ""
-        about = _tag("div", html.escape(" · ".join(fact for fact in facts if fact)), "opacity:.7")
-        parts = [heading, about, self._html_picture(), self._html_text(), self._html_table(), self._html_problems()]
-        return _tag("div", "".join(parts), "font:13px/1.5 system-ui,sans-serif;color:inherit;max-width:720px")
+        from grounding.draw import to_html
 
-    def _html_picture(self) -> str:
-        if self.image is None:
-            return ""
-        try:
-            picture = self.draw(longest=min(max(self.width, self.height, 640), 1280))
-        except MissingExtraError as error:
-            picture = open_image(self.image)
-            missing = _tag("div", html.escape(str(error)), "opacity:.7")
-        else:
-            missing = ""
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=88, subsampling=0)
-        address = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-        words = html.escape(f"{self.phrase or self.text}: {self.count} drawn", quote=True)
-        style = "max-width:min(100%,640px);max-height:640px;height:auto;border-radius:6px;margin:6px 0;display:block"
-        return f'<img src="{address}" alt="{words}" style="{style}">{missing}'
-
-    def _html_text(self) -> str:
-        if not self.text:
-            return ""
-        colors = self._html_colors()
-        pieces, end = [], 0
-        for color, region in sorted(zip(colors, self.regions, strict=True), key=lambda pair: pair[1].span or (0, 0)):
-            if region.span is None or region.span[0] < end or not region.span[0] < region.span[1] <= len(self.text):
-                continue
-            start, stop = region.span
-            pieces.append(html.escape(self.text[end:start]))
-            marked = f"background:{color}40;border-bottom:2px solid {color};border-radius:2px;padding:0 2px"
-            pieces.append(_tag("span", html.escape(self.text[start:stop]), marked))
-            end = stop
-        pieces.append(html.escape(self.text[end:]))
-        return _tag("div", "".join(pieces), "margin:6px 0;overflow-wrap:anywhere;white-space:pre-wrap")
-
-    def _html_table(self) -> str:
-        if not self.regions:
-            return ""
-        cell = "padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid rgba(128,128,128,.35)"
-        rows = ["".join(_tag("th", name, cell + ";opacity:.7") for name in ("", "label", "score", "x1, y1, x2, y2"))]
-        for color, region in zip(self._html_colors(), self.regions, strict=True):
-            swatch = _tag(
-                "span", "", f"display:inline-block;width:10px;height:10px;border-radius:2px;background:{color}"
-            )
-            score = "" if region.score is None else f"{region.score:.2f}"
-            box = ", ".join(f"{value:.1f}" for value in region.box)
-            cells = (swatch, html.escape(region.label or ""), score, box)
-            rows.append("".join(_tag("td", content, cell) for content in cells))
-        return _tag("table", "".join(_tag("tr", row) for row in rows), "border-collapse:collapse;margin:6px 0")
-
-    def _html_problems(self) -> str:
-        items = "".join(_tag("li", html.escape(f"{p.kind}: {p.message}")) for p in self.problems)
-        return _tag("ul", items, "margin:6px 0;padding-left:1.4em") if items else ""
-
-    def _html_colors(self) -> list[str]:
-        from grounding.draw import colors_of
-
-        return colors_of(self)
+        return to_html(self)
 
 
 def import_supervision() -> Any:
@@ -384,10 +319,6 @@ def import_supervision() -> Any:
     except ImportError as error:
         raise MissingExtraError("drawing and Detections need supervision: pip install supervision") from error
     return supervision
-
-
-def _tag(name: str, content: str, style: str = "") -> str:
-    return f'<{name} style="{style}">{content}</{name}>' if style else f"<{name}>{content}</{name}>"
 
 
 def _need(data: Mapping[str, Any], key: str, what: str) -> Any:

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from grounding.boxes import Boxes, as_boxes, as_points, clip
 from grounding.draw.colors import INK, PALETTE, PAPER, Color, against, colors_of, rgb
-from grounding.draw.labels import SMALLEST_FONT, first_line, padding, plate_height, put_labels, texts_of
+from grounding.draw.labels import SMALLEST_FONT, first_line, names_of, padding, plate_height, put_labels
+from grounding.draw.page import page_of
 from grounding.draw.shapes import disc, plate
 from grounding.draw.words import LEADING, length, lines, write
 from grounding.errors import ImageError, InputError
@@ -24,7 +25,7 @@ from grounding.images import ImageSource, open_image
 from grounding.masks import Mask
 from grounding.result import Grounding, import_supervision
 
-__all__ = ["PALETTE", "colors_of", "draw", "sheet"]
+__all__ = ["PALETTE", "colors_of", "draw", "names_of", "sheet", "to_html"]
 
 
 class _Style(NamedTuple):
@@ -81,7 +82,8 @@ def draw(
     if show_labels and grounding.found:
         centers, reach = as_points([point for point in points if point is not None]), style.font * 0.6
         dots = np.concatenate([centers - reach, centers + reach], axis=1)
-        texts = [(words, score if show_scores else "") for words, score in texts_of(grounding)]
+        scores = [f"{s:.2f}" if show_scores and s is not None else "" for s in grounding.scores]
+        texts = list(zip(names_of(grounding), scores, strict=True))
         line_px = 2 * style.line + 1
         put_labels(drawn, _grown(boxes, line_px / 2), dots, texts, colors, style.font, line_px)
     if not grounding.found:
@@ -125,6 +127,11 @@ def sheet(
             whole.paste(picture, (left, top + head + under))
         top += head + under + body + gap
     return whole
+
+
+def to_html(grounding: Grounding) -> str:
+    """HTML for a notebook: the picture with its regions when it is at hand, the words, a table; all text escaped."""
+    return page_of(grounding, draw)
 
 
 def _style(size: tuple[int, int], count: int, line_width: float | None, font_size: float | None) -> _Style:

@@ -8,18 +8,25 @@ from grounding.result import Grounding
 
 Color: TypeAlias = tuple[int, int, int]
 
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#8C8C8C")
-"""Okabe and Ito's colours ("Color Universal Design", 2008), the strongest first, with grey in place of their black."""
+PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#882255")
+"""Okabe and Ito's colours ("Color Universal Design", 2008), the strongest first; for their black, Paul Tol's wine."""
 
 INK: Color = (17, 17, 17)
 PAPER: Color = (255, 255, 255)
 
 
 def colors_of(grounding: Grounding) -> list[str]:
-    """The colour of each region as "#RRGGBB": one a label where there are several labels, else one a region."""
-    labels = list(dict.fromkeys(grounding.labels))
-    numbers = range(grounding.count) if len(labels) < 2 else [labels.index(label) for label in grounding.labels]
-    return [PALETTE[number % len(PALETTE)] for number in numbers]
+    """The colour of each region as "#RRGGBB".
+
+    One a label where there are several labels; in a caption one for the words it belongs to; else one a region.
+    """
+    kinds: list[object] = list(grounding.labels)
+    if len(set(kinds)) < 2:
+        kinds = [index if region.span is None else region.span for index, region in enumerate(grounding.regions)]
+        if grounding.task != "caption":
+            kinds = list(range(grounding.count))
+    order = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+    return [PALETTE[order[kind] % len(PALETTE)] for kind in kinds]
 
 
 def rgb(color: str) -> Color:

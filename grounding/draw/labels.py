@@ -29,17 +29,17 @@ class Label(NamedTuple):
     size: tuple[int, int]
 
 
-def texts_of(grounding: Grounding) -> list[tuple[str, str]]:
-    """Words and score of each region: its label, or a caption's words, or the phrase if it is alone, or its number."""
-    texts = []
+def names_of(grounding: Grounding) -> list[str]:
+    """What each region is called: its label, or a caption's words, or the phrase if it is alone, or its number."""
+    names = []
     for number, region in enumerate(grounding.regions, 1):
-        words = region.label
-        if words is None and region.span is not None and grounding.task == "caption":
-            words = grounding.text[slice(*region.span)]
-        if words is None:
-            words = grounding.phrase if grounding.count == 1 else f"#{number}"
-        texts.append((words, "" if region.score is None else f"{region.score:.2f}"))
-    return texts
+        name = region.label
+        if name is None and region.span is not None and grounding.task == "caption":
+            name = grounding.text[slice(*region.span)]
+        if name is None:
+            name = grounding.phrase if grounding.count == 1 else f"#{number}"
+        names.append(name)
+    return names
 
 
 def put_labels(
