@@ -1,12 +1,14 @@
 """Owns the way from drawn pictures to a training batch: one picture and all its phrases in one row.
 
-Shapes: B pictures, N image tokens, T text tokens of a row (all phrases after one another), L = N + T, Q phrases of a batch.
+Shapes: B pictures, N image tokens, T text tokens of a row (all phrases after one another), L = N + T,
+Q phrases of a batch.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from grounding.data.scenes.generate import Picture, PictureOptions, draw_picture
+from grounding.data.scenes.generate import Picture, PictureOptions, SceneSample, draw_picture
 from grounding.data.scenes.palette import COLORS
 from grounding.data.scenes.scene import Scene
 from grounding.data.scenes.things import FILLS
@@ -45,7 +47,7 @@ class Vocabularies:
 
 
 class SceneStream(IterableDataset[Picture]):
-    """Pictures of consecutive seeds, shared out among workers so that the order does not depend on their number.
+    """Pictures of consecutive seeds, shared out among workers.
 
     `mixture`: options with weights; the seed decides which options draw it.
     """
@@ -60,8 +62,8 @@ class SceneStream(IterableDataset[Picture]):
         for weight, options in self.mixture:
             place -= weight
             if place <= 0:
-                break
-        return draw_picture(seed, options)
+                return draw_picture(seed, options)
+        return draw_picture(seed, self.mixture[-1][1])
 
     def __iter__(self) -> Iterator[Picture]:
         worker = get_worker_info()
@@ -73,19 +75,24 @@ class SceneStream(IterableDataset[Picture]):
 class SceneCollator:
     """Pictures -> the tensors of a step.
 
-    pixel_values (B, 3, S, S); input_ids, token_roles, segment_ids, position_ids, labels (B, L); phrase_ends (Q, 2) row and
-    place of each prompt's last token; phrase_patches (Q, N) share of each patch that belongs to what the phrase means;
-    phrase_located (Q,) bool, whether the phrase means things at all; patch_names, patch_colors, patch_fills, patch_sizes
-    (B, N), -100 for none, and patch_boxes (B, N, 4) as y1 x1 y2 x2 of 0 to 1.
+    pixel_values (B, 3, S, S); input_ids, token_roles, segment_ids, position_ids, labels (B, L); phrase_ends (Q, 2) row
+    and place of each prompt's last token; phrase_patches (Q, N) share of each patch that belongs to what the phrase
+    means; phrase_located (Q,) bool, whether the phrase means things at all; patch_names, patch_colors, patch_fills,
+    patch_sizes (B, N), -100 for none, and patch_boxes (B, N, 4) as y1 x1 y2 x2 of 0 to 1.
     """
 
-    def __init__(self, processor: GroundingProcessor, vocabularies: Vocabularies) -> None:
+    def __init__(
+        self, processor: GroundingProcessor, vocabularies: Vocabularies, most_tokens: int | None = None
+    ) -> None:
+        """`most_tokens`: of all phrases of a picture together; phrases over it are left out. None takes them all."""
         self.processor, self.vocabularies = processor, vocabularies
+        self.most_tokens = most_tokens or sys.maxsize
         self.grid = round(processor.image_tokens**0.5)
         self.size = processor.image_processor.size
 
     def __call__(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         cv2.setNumThreads(1)
+        pictures = [self._within(picture) for picture in pictures]
         pixels = np.stack([self.processor.image_processor.pixels(Image.fromarray(p.image)) for p in pictures])
         batch = self._texts(pictures)
         owners = [patch_owners(picture.scene, self.grid) for picture in pictures]
@@ -100,6 +107,19 @@ class SceneCollator:
         batch["phrase_located"] = torch.tensor(located)
         batch["pixel_values"] = self.processor.image_processor.scale(torch.from_numpy(pixels))
         return batch
+
+    def _within(self, picture: Picture) -> Picture:
+        """The picture with as many of its phrases as fit `most_tokens`: one row of long answers pads all the others."""
+        kept: list[SceneSample] = []
+        total = 0
+        prompts = self.processor.encode_prompts([sample.prompt for sample in picture.samples])
+        answers = self.processor.encode_answers([sample.answer for sample in picture.samples])
+        for sample, prompt, answer in zip(picture.samples, prompts, answers, strict=True):
+            length = len(prompt) + len(answer) - 1
+            if not kept or total + length <= self.most_tokens:
+                kept.append(sample)
+                total += length
+        return picture if len(kept) == len(picture.samples) else replace(picture, samples=tuple(kept))
 
     def _texts(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         prompts = self.processor.encode_prompts([s.prompt for p in pictures for s in p.samples])

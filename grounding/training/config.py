@@ -18,14 +18,16 @@ class TrainingConfig:
     """Optimizer steps in all."""
     decay_steps: int = 2500
     """The last so many steps in which the learning rate falls to zero."""
-    warmup_steps: int = 300
+    warmup_steps: int = 200
     """The first so many steps in which the learning rate rises."""
     batch_size: int = 32
     """Pictures a step."""
     phrases: int = 8
     """Phrases asked of a picture, at most, in one pass."""
+    most_tokens: int = 144
+    """Text tokens of a picture's phrases together, at most; those over it wait for another picture."""
     dense_steps: int = 1000
-    """The first so many steps train the vision encoder alone, on what each patch shows: a far denser signal than text."""
+    """The first so many steps train the vision encoder alone, on what each patch shows: denser signal than text."""
     matrix_lr: float = 2e-3
     """Learning rate of Muon, for the matrices of the blocks."""
     other_lr: float = 1e-3

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from grounding.model.blocks import Norm
 from grounding.model.modeling import GroundingForConditionalGeneration

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from grounding.boxes import iou_pairs
 from grounding.training.collator import IGNORE
@@ -25,8 +25,8 @@ def quick_accuracy(
     bins: int,
     none_id: int,
 ) -> dict[str, list[float]]:
-    """Per skill, one number a phrase: 1 when every box has IoU 0.5 or more, "nothing there" is said rightly, and in skills
-    that answer in words every word is right.
+    """Per skill, one number a phrase: 1 when every box has IoU 0.5 or more, "nothing there" is said rightly, and in
+    skills that answer in words every word is right.
 
     `logits` (M, V) and `labels` (M,) of all labelled places in order, `phrase_of` (M,) which phrase each belongs to.
     """

@@ -10,10 +10,12 @@ from torch import nn
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """Muon orthogonalizes the update of a matrix, which suits the blocks; embeddings, norms and convolutions take AdamW."""
+    """Muon, which orthogonalizes a matrix's update, for the blocks; AdamW for embeddings, norms and convolutions."""
 
     def __init__(self, model: nn.Module, matrix_lr: float, other_lr: float, weight_decay: float) -> None:
-        matrices, others, plain = [], [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        plain: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad:
                 continue

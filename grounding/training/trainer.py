@@ -13,12 +13,12 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from grounding.data.scenes.generate import MIXTURE, PictureOptions
+from grounding.data.scenes.generate import MIXTURE, Picture, PictureOptions
 from grounding.data.scenes.scene import SceneOptions, training_options
 from grounding.data.scenes.sprites import SpriteSet
 from grounding.data.scenes.things import KINDS, names_of
@@ -34,6 +34,7 @@ from grounding.training.config import TrainingConfig
 from grounding.training.losses import TrainingModel
 from grounding.training.metrics import phrase_numbers, quick_accuracy
 from grounding.training.optimizer import MuonWithAdamW
+from grounding.training.sheets import write_sheet
 
 FIRST_TRAINING_SEED = 1_000_000_000
 """Training draws the seeds from here up; tests and evaluations stay below."""
@@ -42,7 +43,7 @@ HELD_OUT_SEED = 900_000_000
 
 
 class SceneRun:
-    """Everything a run is made of, built from its configuration; the tokenizer is learned once and kept in the folder."""
+    """What a run is made of, built from its configuration; the tokenizer is learned once and kept in the folder."""
 
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
@@ -56,7 +57,8 @@ class SceneRun:
         drawn = [name for kind in KINDS for name in names_of(kind)]
         self.vocabularies = Vocabularies(list(dict.fromkeys([*drawn, *(sprites.names if sprites else ())])))
         self.processor = self._processor(config)
-        self.collator = SceneCollator(self.processor, self.vocabularies)
+        self.collator = SceneCollator(self.processor, self.vocabularies, config.most_tokens)
+        self.held_out = SceneCollator(self.processor, self.vocabularies)
 
     def _processor(self, config: TrainingConfig) -> GroundingProcessor:
         folder = config.out / "processor"
@@ -90,7 +92,7 @@ class SceneRun:
 
 
 class SceneTrainer(Trainer):
-    """transformers' Trainer with our loss, our optimizer, data that continues where a run stopped, and quick accuracies."""
+    """transformers' Trainer with our loss and optimizer, data that goes on where a run stopped, quick accuracies."""
 
     def __init__(
         self, run: SceneRun, model: TrainingModel, args: TrainingArguments, start_step: int, **kwargs: Any
@@ -121,16 +123,20 @@ class SceneTrainer(Trainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         config = self.run.config
-        if self.optimizer is None:
+        if self.optimizer is None:  # type: ignore[has-type]
             self.optimizer = MuonWithAdamW(self.model, config.matrix_lr, config.other_lr, config.weight_decay)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Warm-up, plateau, straight decay to zero: a run can be lengthened by resuming before the decay."""
+        """Warm-up, plateau, straight decay to zero: a run can be lengthened by resuming before the decay.
+
+        It warms up a second time when the decoder joins in, so that its first noise does not undo the encoder.
+        """
         config = self.run.config
 
         def factor(step: int) -> float:
-            rise = min(1.0, (step + 1) / max(1, config.warmup_steps))
+            since = step - config.dense_steps if step >= config.dense_steps else step
+            rise = min(1.0, (since + 1) / max(1, config.warmup_steps))
             return rise * min(1.0, (config.steps - step) / max(1, config.decay_steps))
 
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
@@ -165,7 +171,7 @@ class SceneTrainer(Trainer):
         pictures = list(stream)
         for at in range(0, len(pictures), size):
             chunk = pictures[at : at + size]
-            batch = self._prepare_inputs(self.run.collator(chunk))
+            batch = self._prepare_inputs(self.run.held_out(chunk))
             with self.compute_loss_context_manager():
                 output = model(
                     input_ids=batch["input_ids"],
@@ -187,11 +193,17 @@ class SceneTrainer(Trainer):
                 found[skill] += values
         wrapped.train()
         metrics = {f"{metric_key_prefix}_{skill}": round(sum(v) / len(v), 4) for skill, v in sorted(found.items())}
+        self._write_sheet(pictures[:24])
         everything = [v for values in found.values() for v in values]
         metrics[f"{metric_key_prefix}_all"] = round(sum(everything) / len(everything), 4)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _write_sheet(self, pictures: list[Picture]) -> None:
+        wrapped: TrainingModel = self.model
+        path = self.run.config.out / "sheets" / f"step-{self.state.global_step:06d}.png"
+        write_sheet(wrapped.model, self.run.processor, pictures, path)
 
 
 class LogFile(TrainerCallback):
