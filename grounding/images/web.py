@@ -70,8 +70,8 @@ def open_url(url: str, *, limits: ImageLimits = DEFAULT_LIMITS, timeout: float =
             data = _download(response, name, limits, until, timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        reason = " ".join(str(error.reason).split())
-        raise UnreadableImageError(f"{name} answered {error.code} {reason}: check the address") from error
+        words = " ".join(str(error.reason).split())
+        raise UnreadableImageError(f"{name} answered {error.code} {words}: check the address") from error
     except TimeoutError as error:
         _too_slow(name, timeout, error)
     except (OSError, http.client.HTTPException, ValueError) as error:
