@@ -126,9 +126,11 @@ class TrainingModel(nn.Module):
         count = batch["phrase_patches"].shape[1]
         phrases = self.where_phrase(self.where_norms[0](states[rows, places]))
         patches = self.where_patch(self.where_norms[1](states[:, :count]))
-        scores = (
-            torch.einsum("qd,qnd->qn", phrases, patches[rows]).float() * phrases.shape[-1] ** -0.5 + self.where_bias
-        )
+        order = torch.arange(len(rows), device=rows.device)
+        order = order - torch.searchsorted(rows, rows)  # which phrase of its picture; rows ascend
+        grid = phrases.new_zeros(len(patches), int(order.max()) + 1, phrases.shape[1]).index_put((rows, order), phrases)
+        scores = torch.bmm(grid, patches.transpose(1, 2))[rows, order].float() * phrases.shape[-1] ** -0.5
+        scores = scores + self.where_bias
         target = batch["phrase_patches"]
         each = F.binary_cross_entropy_with_logits(scores, target, reduction="none")
         per_phrase = each.sum(1) / (target.sum(1) + 2.0)
