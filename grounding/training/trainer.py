@@ -32,6 +32,7 @@ from grounding.model.tokenization import train_tokenizer
 from grounding.training.collator import IGNORE, SceneCollator, SceneStream, Vocabularies
 from grounding.training.config import TrainingConfig
 from grounding.training.losses import TrainingModel
+from grounding.training.memory import keep_freed_memory
 from grounding.training.metrics import phrase_numbers, quick_accuracy
 from grounding.training.optimizer import MuonWithAdamW
 from grounding.training.sheets import write_sheet
@@ -229,6 +230,7 @@ class LogFile(TrainerCallback):
 def train(config: TrainingConfig) -> Path:
     """Run or resume the training; the folder of the finished model."""
     config.out.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     run = SceneRun(config)
     last = get_last_checkpoint(str(config.out))
     start = json.loads((Path(last) / "trainer_state.json").read_text())["global_step"] if last else 0
