@@ -221,6 +221,51 @@ def test_data_draw_never_draws_over_a_data_set(place, capsys):
     assert (place / "drawn" / "samples.jsonl").read_bytes() == before
 
 
+# ---- training
+
+TINY = "--batch-size 2 --phrases 4 --width 64 --vision-layers 1 --text-layers 1 --image-size 96 --vocab-size 2048"
+TINY += " --eval-pictures 2 --workers 0 --dense-steps 1 --warmup-steps 1 --decay-steps 1"
+
+
+@pytest.mark.slow
+def test_train_scenes_trains_goes_on_and_leaves_a_model_to_ask(place, capsys):
+    line = ["train", "scenes", "--out", "run", *TINY.split()]
+    assert main([*line, "--steps", "2", "--save-every", "1"]) == 0
+    assert "the model lies in run/model" in capsys.readouterr().out
+    assert main([*line, "--steps", "3"]) == 0
+    steps = [json.loads(row)["step"] for row in (place / "run" / "log.jsonl").read_text().splitlines()]
+    assert max(steps) == 3
+    assert steps == sorted(steps)
+    capsys.readouterr()
+    assert main(["ground", "scene.png", "the red star", "--model", "run/model", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "run/model"
+
+
+def test_train_scenes_explains_every_setting(capsys):
+    from dataclasses import fields
+
+    from grounding.training.config import TrainingConfig
+
+    assert main(["train", "scenes", "--help"]) == 0
+    told = capsys.readouterr().out
+    for field in fields(TrainingConfig):
+        assert f"--{field.name.replace('_', '-')} " in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--steps", "0"], "steps is 0"),
+        (["--image-size", "100"], "multiple of 16"),
+        (["--steps", "many"], "invalid int"),
+    ],
+)
+def test_train_scenes_refuses_settings_that_make_no_sense(place, capsys, arguments, says):
+    assert main(["train", "scenes", *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not (place / "runs").exists()
+
+
 # ---- mistakes: one sentence on standard error, and an exit code
 
 
