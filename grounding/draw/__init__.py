@@ -92,25 +92,35 @@ def draw(
 
 
 def sheet(
-    items: Iterable[tuple[ImageSource, Grounding, str]], columns: int = 4, *, cell: int = 320, **options: Any
+    items: Iterable[tuple[ImageSource, Grounding, str]],
+    columns: int = 4,
+    *,
+    truths: Sequence[Grounding | None] | None = None,
+    cell: int = 320,
+    **options: Any,
 ) -> Image.Image:
     """A contact sheet: each picture drawn with its Grounding under its title, at most `columns` a row, on white.
 
-    `cell` is the longer side of every picture on the sheet, in pixels; `options` go to `draw`. Raises InputError when
-    there is nothing to show.
+    `truths`, one an item, are drawn as dashes. `cell` is the longer side of every picture on the sheet, in pixels;
+    `options` go to `draw`. Raises InputError when there is nothing to show, or a truth too few.
     """
     entries = list(items)
     if not entries or columns < 1 or cell < 16:
         raise InputError(
             f"a sheet needs pictures, columns and room; seen {len(entries)} pictures, {columns}, {cell} px"
         )
+    if truths is not None and len(truths) != len(entries):
+        raise InputError(f"{len(truths)} truths for {len(entries)} pictures: give one each, None where there is none")
     columns = min(columns, len(entries))
     font, gap = max(round(cell * 0.042), 9), max(round(cell * 0.07), 4)
     under = gap // 3
     rows = []
     for start in range(0, len(entries), columns):
         row = entries[start : start + columns]
-        pictures = [draw(image, grounding, **{"longest": cell, **options}) for image, grounding, _ in row]
+        pictures = [
+            draw(image, grounding, truth=truths[start + at] if truths else None, **{"longest": cell, **options})
+            for at, (image, grounding, _) in enumerate(row)
+        ]
         rows.append((pictures, [lines(title, font, cell, 2) for _, _, title in row]))
     leading = round(font * LEADING)
     heads = [leading * max(len(title) for title in titles) for _, titles in rows]

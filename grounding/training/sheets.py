@@ -35,10 +35,9 @@ def write_sheet(
     items = []
     for (image, sample, _), answer in zip(chosen, answers, strict=True):
         width, height = image.size
-        said = Grounding(sample.prompt, answer.regions, answer.text, width, height, image=image)
+        said = Grounding("", answer.regions, answer.text, width, height)  # the title has the phrase
         true = [Region(box, label) for box, label in zip(sample.boxes, sample.labels, strict=True)]
         truth = Grounding(sample.prompt, tuple(true), sample.answer, width, height)
         items.append((image, said, sample.prompt.split("<")[0], truth))
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = 4
-    sheet([(image, said, title) for image, said, title, _ in items], columns).save(path)
+    sheet([item[:3] for item in items], 4, truths=[truth for *_, truth in items]).save(path)
