@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from transformers import initialization
 from transformers.cache_utils import Cache
 
@@ -53,7 +53,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         """(B, Q, D) -> (B, Q, D).
 
-        The first `prefix` rows see each other and nothing else, whatever `bias` (B, 1, Q - prefix, K) lets the rest see.
+        The first `prefix` rows see each other and nothing else; `bias` (B, 1, Q - prefix, K) says what the rest see.
         """
         rows, length, width = x.shape
         projected = self.qkv(x).view(rows, length, 3 * self.heads, width // self.heads)
@@ -81,7 +81,8 @@ class Block(nn.Module):
         self.mlp_norm = Norm(width)
         self.mlp_in = nn.Linear(width, hidden, bias=False)
         self.mlp_out = nn.Linear(hidden, width, bias=False)
-        self.attention.out.skip_depth = self.mlp_out.skip_depth = depth
+        for layer_out in (self.attention.out, self.mlp_out):
+            layer_out.skip_depth = depth  # type: ignore[assignment]  # a number for init_linear, no module
 
     def forward(
         self, x: Tensor, bias: Tensor | None = None, cache: Cache | RowCache | None = None, prefix: int = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, initialization
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation import GenerationMixin
@@ -56,8 +56,9 @@ class TokenEmbedding(nn.Module):
         features = coordinate_table(self.num_locations, self.frequencies, self.words.device, self.words.dtype)
         return torch.cat([self.words, F.linear(features, self.locations.weight)])
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        return F.embedding(input_ids, self.weight) * self.scale
+    def forward(self, input_ids: Tensor, table: Tensor | None = None) -> Tensor:
+        """(..., D); `table`: `weight`, where the caller has made it already."""
+        return F.embedding(input_ids, self.weight if table is None else table) * self.scale
 
 
 _TABLES: dict[tuple[int, int, torch.device, torch.dtype], Tensor] = {}
@@ -67,7 +68,8 @@ def coordinate_table(bins: int, frequencies: int, device: torch.device, dtype: t
     """`coordinate_features`, made once for each device and precision."""
     key = (bins, frequencies, device, dtype)
     if key not in _TABLES:
-        _TABLES[key] = coordinate_features(bins, frequencies).to(device, dtype)
+        with torch.inference_mode(False):  # a tensor made in inference mode could never be trained on
+            _TABLES[key] = coordinate_features(bins, frequencies).to(device, dtype)
     return _TABLES[key]
 
 
@@ -76,7 +78,7 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
 
     config_class = GroundingTextConfig
     config: GroundingTextConfig
-    _no_split_modules = ["Block"]
+    _no_split_modules: ClassVar[list[str]] = ["Block"]
 
     def __init__(self, config: GroundingTextConfig) -> None:
         super().__init__(config)
@@ -108,9 +110,9 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
     def get_input_embeddings(self) -> nn.Module:
         return self.embedding
 
-    def head(self, hidden: Tensor) -> Tensor:
-        """(..., D) -> (..., V) logits."""
-        return F.linear(hidden, self.embedding.weight.to(hidden.dtype))
+    def head(self, hidden: Tensor, table: Tensor | None = None) -> Tensor:
+        """(..., D) -> (..., V) logits; `table`: the embeddings' weight, where the caller has made it already."""
+        return F.linear(hidden, (self.embedding.weight if table is None else table).to(hidden.dtype))
 
     def forward(
         self,
@@ -125,15 +127,15 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         prefix: int = 0,
         **_: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits (B, L, V), or of the last `logits_to_keep` places.
+        """Logits (B, L, V), or of the last `logits_to_keep` places (0: all, -1: none, a tensor: those places).
 
-        `attention_mask`: None, causal; (B, K) ones and zeros, causal without padding; (B, 1, L - prefix, K) bool, as given.
+        `attention_mask`: None, causal; (B, K) ones and zeros, causal without padding; (B, 1, L - prefix, K) bool, as is
         `prefix`: the first so many tokens see each other in both directions and nothing else.
         """
-        x = self.embedding(input_ids) if inputs_embeds is None else inputs_embeds
-        if torch.is_autocast_enabled(
-            x.device.type
-        ):  # half the memory traffic of the skips, where it counts: in training
+        table = past_key_values.table if isinstance(past_key_values, RowCache) else None
+        x = self.embedding(input_ids, table) if inputs_embeds is None else inputs_embeds
+        if torch.is_autocast_enabled(x.device.type):
+            # half the memory traffic of the skips, where it counts: in training
             x = x.to(torch.get_autocast_dtype(x.device.type))
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache()
@@ -149,10 +151,10 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
                 states.append(x)
         x = self.norm(x)
         if isinstance(logits_to_keep, int) and logits_to_keep < 0:
-            logits = x[:, :0]
+            logits = x.new_empty(x.shape[0], 0, self.config.vocab_size)
         else:
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            logits = self.head(x[:, kept])
+            logits = self.head(x[:, kept], table)
         return CausalLMOutputWithPast(
             logits=logits, past_key_values=past_key_values, hidden_states=(*states, x) if states else None
         )
