@@ -1,4 +1,4 @@
-"""Owns the way from pixels to patch features: our small conv-stem ViT, and any vision backbone of transformers or timm."""
+"""Owns the way from pixels to patch features: our small conv-stem ViT, and any backbone of transformers or timm."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutput
 
+from grounding.errors import ConfigError
 from grounding.model.blocks import Block, Norm, init_linear
 from grounding.model.configuration import GroundingVisionConfig
 
@@ -94,35 +95,56 @@ def grid_features(side: int, width: int) -> Tensor:
 
 
 def build_vision(config: PreTrainedConfig) -> PreTrainedModel:
-    """The encoder a configuration names: ours, or any that transformers' AutoModel builds (timm through its wrapper)."""
+    """The encoder a configuration names: ours, or any that transformers' AutoModel builds (timm by its wrapper)."""
     if isinstance(config, GroundingVisionConfig):
         return GroundingVisionModel(config)
     model = AutoModel.from_config(config)
     return getattr(model, "vision_model", model)
 
 
-def vision_width(config: PreTrainedConfig, model: PreTrainedModel) -> int:
-    """Width of the encoder's features."""
-    width = getattr(config, "hidden_size", None) or getattr(model, "num_features", None)
+def vision_width(model: PreTrainedModel, layer: int = -1) -> int:
+    """Width of the features that `patch_features` takes from `layer`. Raises ConfigError where it can't be known."""
+    if isinstance(model, GroundingVisionModel) and layer != -1:
+        raise ConfigError(f"vision_feature_layer is {layer}; our own encoder gives its output alone, which is -1")
+    config, timm_model = model.config, getattr(model, "timm_model", None)
+    widths = getattr(config, "hidden_sizes", None)  # of a backbone that narrows, one a stage
+    if timm_model is not None:
+        width = timm_model.num_features if layer == -1 else timm_model.feature_info[layer]["num_chs"]
+    elif isinstance(widths, (list, tuple)) and widths:
+        width = widths[layer]
+    else:
+        width = getattr(config, "hidden_size", None)
     if width is None:
-        width = model.timm_model.num_features
+        raise ConfigError(
+            f"{type(model).__name__} doesn't say how wide its features are: set hidden_size in vision_config"
+        )
     return int(width)
 
 
 def patch_features(model: PreTrainedModel, pixel_values: Tensor, layer: int = -1) -> Tensor:
     """(B, N, D) features of the patches, row by row; class and register tokens are left out.
 
-    `layer` -1 takes the encoder's output; -2 the hidden state before its last block, as LLaVA does.
+    `layer` -1 takes the encoder's output; -2 the hidden state before its last block, as LLaVA does. Ours has only -1.
     """
-    own = isinstance(model, GroundingVisionModel)
-    output = model(pixel_values) if own or layer == -1 else model(pixel_values, output_hidden_states=True)
-    features: Tensor = output.last_hidden_state if own or layer == -1 else output.hidden_states[layer]
-    if features.ndim == 4:  # a convolutional backbone
-        return features.flatten(2).transpose(1, 2)
-    side = math.isqrt(features.shape[1])
-    extra = features.shape[1] - side * side
-    config = model.config
-    size, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
-    if isinstance(size, int) and isinstance(patch, int):
-        extra = features.shape[1] - (pixel_values.shape[-1] // patch) * (pixel_values.shape[-2] // patch)
-    return features[:, extra:] if extra > 0 else features
+    if isinstance(model, GroundingVisionModel):
+        return model(pixel_values).last_hidden_state
+    if layer == -1:
+        features: Tensor = model(pixel_values).last_hidden_state
+    else:
+        features = model(pixel_values, output_hidden_states=True).hidden_states[layer]
+    if features.ndim == 4:
+        channels_last = getattr(getattr(model, "timm_model", None), "output_fmt", "NCHW") == "NHWC" and layer == -1
+        return features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
+    return features[:, leading_tokens(model, features.shape[1], pixel_values) :]
+
+
+def leading_tokens(model: PreTrainedModel, length: int, pixel_values: Tensor) -> int:
+    """How many of the `length` tokens of an encoder stand before the patches: class and register tokens."""
+    timm_model = getattr(model, "timm_model", None)
+    if timm_model is not None:
+        return int(getattr(timm_model, "num_prefix_tokens", 0))
+    patch = getattr(model.config, "patch_size", None)
+    patch = patch[0] if isinstance(patch, (list, tuple)) else patch
+    if not isinstance(patch, int):
+        return length - math.isqrt(length) ** 2
+    return max(0, length - (pixel_values.shape[-2] // patch) * (pixel_values.shape[-1] // patch))
