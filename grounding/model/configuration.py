@@ -1,4 +1,4 @@
-"""Owns the configuration of our model: a vision encoder, a projector, a fusion and a language decoder, each a choice."""
+"""Owns the configuration of our model: vision encoder, projector, fusion and language decoder, each a choice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grounding.errors import ConfigError
 
 
 class GroundingVisionConfig(PreTrainedConfig):
-    """Our small vision encoder: a stem of convolutions down to one token for `patch_size` pixels, then a few ViT blocks."""
+    """Our small vision encoder: convolutions down to one token for `patch_size` pixels, then a few ViT blocks."""
 
     model_type = "grounding_vision"
     base_config_key = "vision_config"
@@ -30,8 +30,8 @@ class GroundingVisionConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if self.patch_size != 16 or self.image_size % self.patch_size:
             raise ConfigError(
-                f"image_size {self.image_size}, patch_size {self.patch_size}: the stem halves four times, so the patch is "
-                "16 pixels and the image a multiple of 16"
+                f"image_size {self.image_size}, patch_size {self.patch_size}: the stem halves four times, so the patch "
+                "is 16 pixels and the image a multiple of 16"
             )
         check_heads(self.hidden_size, self.num_attention_heads)
 
@@ -45,7 +45,7 @@ class GroundingTextConfig(PreTrainedConfig):
     """Our small language decoder: pre-norm blocks with learned positions and query-key normalization.
 
     The vocabulary ends with `num_locations` location tokens, whose embeddings are a learned linear map of the Fourier
-    features of their coordinate: 1,024 bins share one small matrix, so that what is learned of one serves its neighbours.
+    features of their coordinate: 1,024 bins share one small matrix, so that what is learned of one serves the next.
     """
 
     model_type = "grounding_text"
@@ -77,8 +77,10 @@ class GroundingConfig(PreTrainedConfig):
 
     model_type = "grounding"
 
-    vision_config: dict[str, Any] | PreTrainedConfig | None = None
-    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    vision_config: Any = None
+    """A configuration, or its values as a dict with `model_type`; None and a dict without one mean our own encoder."""
+    text_config: Any = None
+    """The same for the decoder."""
     projector: str = "linear"
     """A name of `projectors.PROJECTORS`."""
     fusion: str = "concatenation"
@@ -99,8 +101,19 @@ class GroundingConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         self.vision_config = _sub_config(self.vision_config, "grounding_vision")
         self.text_config = _sub_config(self.text_config, "grounding_text")
+        words = int(self.text_config.vocab_size) - self.num_locations
+        if words <= 0:
+            raise ConfigError(
+                f"vocab_size {self.text_config.vocab_size} must be over num_locations {self.num_locations}: the "
+                "location tokens are a part of the vocabulary"
+            )
+        own = getattr(self.text_config, "num_locations", self.num_locations)
+        if own != self.num_locations:
+            raise ConfigError(
+                f"num_locations is {self.num_locations} here and {own} in text_config: give both the same"
+            )
         if self.location_token_id is None:
-            self.location_token_id = int(self.text_config.vocab_size) - self.num_locations
+            self.location_token_id = words
         if self.resize not in ("squash", "pad"):
             raise ConfigError(f"resize {self.resize!r} is not known: squash or pad")
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", True))
@@ -108,8 +121,10 @@ class GroundingConfig(PreTrainedConfig):
 
     @property
     def image_size(self) -> int:
-        """Side of the square the vision encoder sees, px."""
-        size = getattr(self.vision_config, "image_size", 224)
+        """Side of the square the vision encoder sees, px; 224 where its configuration doesn't say, as with timm."""
+        size = getattr(self.vision_config, "image_size", None)
+        arguments = getattr(self.vision_config, "model_args", None) or {}
+        size = size or arguments.get("img_size") or 224
         return int(size[0] if isinstance(size, (list, tuple)) else size)
 
     def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:

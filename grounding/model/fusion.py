@@ -1,8 +1,9 @@
 """Owns how picture and text meet: who may look at whom, and where image features stand among the text's embeddings.
 
-Roles, one a token: PAD, IMAGE, PROMPT, ANSWER. Image tokens see image tokens, in both directions, and never the text, so a
-picture's keys and values serve every phrase; a prompt sees the image and itself, in both directions; an answer sees the
-image, its prompt and the answer so far. Several phrases of one picture may stand in one row, told apart by `segments`.
+Roles, one a token: PAD, IMAGE, PROMPT, ANSWER. Image tokens see image tokens, in both directions, and never the text,
+so a picture's keys and values serve every phrase; a prompt sees the image and itself, in both directions; an answer
+sees the image, its prompt and the answer so far. Several phrases of one picture may stand in one row, told apart by
+their `segments`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PAD, IMAGE, PROMPT, ANSWER = 0, 1, 2, 3
 def visibility(roles: Tensor, segments: Tensor | None = None, start: int = 0) -> Tensor:
     """(B, 1, L - start, L) bool: whether the token at a place (third axis, from `start`) may look at another (fourth).
 
-    `roles` (B, L) of the numbers above; `segments` (B, L) the phrase that a text token belongs to, any number for images.
+    `roles` (B, L) of the numbers above; `segments` (B, L) the phrase that a text token belongs to; images, any number.
     Padding sees itself alone, so that no row is empty.
     """
     length = roles.shape[1]
