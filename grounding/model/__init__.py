@@ -21,7 +21,10 @@ for _config in (GroundingConfig, GroundingTextConfig, GroundingVisionConfig):
 AutoModel.register(GroundingVisionConfig, GroundingVisionModel, exist_ok=True)
 AutoModelForCausalLM.register(GroundingTextConfig, GroundingTextModel, exist_ok=True)
 AutoModelForImageTextToText.register(GroundingConfig, GroundingForConditionalGeneration, exist_ok=True)
-AutoImageProcessor.register(GroundingConfig, slow_image_processor_class=GroundingImageProcessor, exist_ok=True)
+# The one class stands for both of transformers' ways to process pictures: whichever it prefers, it finds ours, and does
+# not warn of a torchvision that we have no use for.
+_processors: dict[str, type] = {"pil": GroundingImageProcessor, "torchvision": GroundingImageProcessor}
+AutoImageProcessor.register(GroundingConfig, image_processor_classes=_processors, exist_ok=True)
 AutoProcessor.register(GroundingConfig, GroundingProcessor, exist_ok=True)
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,14 +11,14 @@ from PIL import Image
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
-from grounding.errors import ConfigError
+from grounding.errors import ConfigError, UnreadableImageError
 from grounding.images import Canvas, ImageSource, open_image
 
 
 class GroundingImageProcessor(BaseImageProcessor):
     """Squashes (or pads, then shrinks) pictures to `size` x `size` and scales their values to `mean` 0.5, `std` 0.5."""
 
-    model_input_names = ["pixel_values"]
+    model_input_names: ClassVar[list[str]] = ["pixel_values"]
 
     def __init__(
         self,
@@ -58,6 +58,8 @@ class GroundingImageProcessor(BaseImageProcessor):
         self, images: ImageSource | Sequence[ImageSource], return_tensors: str | None = "pt", **_: Any
     ) -> BatchFeature:
         """`pixel_values` (P, 3, S, S) float32. A picture is anything that open_image takes, or a list of them."""
-        several = list(images) if isinstance(images, (list, tuple)) else [images]
+        several: list[Any] = list(images) if isinstance(images, (list, tuple)) else [images]
+        if not several:
+            raise UnreadableImageError("no picture was given: the list is empty")
         stacked = np.stack([self.pixels(open_image(image)) for image in several])
         return BatchFeature({"pixel_values": self.scale(torch.from_numpy(stacked))})

@@ -4,7 +4,7 @@ what forward takes, and ids back into text."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import BatchFeature, ProcessorMixin
@@ -23,7 +23,7 @@ class GroundingProcessor(ProcessorMixin):
     A prompt is laid out as image tokens, <bos>, words; an answer follows and ends with <eos>.
     """
 
-    attributes = ["image_processor", "tokenizer"]
+    attributes: ClassVar[list[str]] = ["image_processor", "tokenizer"]
 
     def __init__(
         self,
@@ -80,22 +80,21 @@ class GroundingProcessor(ProcessorMixin):
         return_tensors: str | None = "pt",
         **_: Any,
     ) -> BatchFeature:
-        """`input_ids` and `attention_mask` (B, N + T), padded on the left between image and words; `pixel_values`.
+        """`input_ids` and `attention_mask` (B, N + T), and `pixel_values` (B, 3, S, S) where there are pictures.
 
         One picture for each text. Padding stands before the picture, as generate expects.
         """
-        if text is None:
+        if not text:
             raise InputError('the processor needs text, a codec\'s prompt such as "locate the red star"')
         texts = [text] if isinstance(text, str) else list(text)
         pad, _, _, image = self.ids
         rows = self.encode_prompts(texts)
         values: dict[str, Any] = {}
         if images is not None:
-            values["pixel_values"] = self.image_processor(images)["pixel_values"]
-            if len(values["pixel_values"]) != len(rows):
-                raise InputError(
-                    f"{len(values['pixel_values'])} pictures for {len(rows)} texts: give one picture a text"
-                )
+            pixels = self.image_processor(images)["pixel_values"]
+            if len(pixels) != len(rows):
+                raise InputError(f"{len(pixels)} pictures for {len(rows)} texts: give one picture a text")
+            values["pixel_values"] = pixels
             rows = [[image] * self.image_tokens + row for row in rows]
         longest = max(map(len, rows))
         values["input_ids"] = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
