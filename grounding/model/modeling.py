@@ -5,15 +5,19 @@ Shapes: B rows, P pictures, N image tokens a picture, T text tokens a row, L = N
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils import logging
 
 from grounding.errors import InputError
 from grounding.model.blocks import init_linear
@@ -43,17 +47,24 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config: GroundingConfig
     main_input_name = "input_ids"
     input_modalities = ("image", "text")
-    _no_split_modules = ["Block"]
+    _no_split_modules: ClassVar[list[str]] = ["Block"]
 
     def __init__(self, config: GroundingConfig) -> None:
         super().__init__(config)
         self.vision = build_vision(config.vision_config)
         self.language = build_language(config.text_config)
         width = int(config.text_config.hidden_size)
-        self.projector = build_projector(config.projector, vision_width(config.vision_config, self.vision), width)
+        features = vision_width(self.vision, config.vision_feature_layer)
+        self.projector = build_projector(config.projector, features, width)
         self.fuse = pick_fusion(config.fusion)
         self.own_language = isinstance(self.language, GroundingTextModel)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *args: Any, **options: Any) -> Self:
+        """As transformers'; where the weights lie in a directory here, without a progress bar on stderr."""
+        with progress_bar_off(Path(name).is_dir()):
+            return super().from_pretrained(name, *args, **options)
 
     def _init_weights(self, module: nn.Module) -> None:
         """The parts start themselves; only the projector is left."""
@@ -72,6 +83,15 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """(P, 3, S, S) -> (P, N, D): patch features in the language model's width."""
         features: Tensor = self.projector(patch_features(self.vision, pixel_values, self.config.vision_feature_layer))
         return features
+
+    @torch.no_grad()
+    def count_image_tokens(self) -> int:
+        """N, how many tokens a picture takes: what GroundingProcessor has to know as `image_tokens`."""
+        side, was_training = self.config.image_size, self.training
+        blank = torch.zeros(1, 3, side, side, dtype=self.dtype, device=self.device)
+        count = self.eval().image_features(blank).shape[1]
+        self.train(was_training)
+        return int(count)
 
     def image_cache(self, pixel_values: Tensor) -> Cache:
         """Keys and values of (P, 3, S, S) pictures in every layer: all that any phrase needs to know of them."""
@@ -107,33 +127,30 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         if input_ids is None:
             raise InputError("forward needs input_ids")
-        embeddings = self.get_input_embeddings()(input_ids)
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
-        unpadded = attention_mask is None
-        if attention_mask is None:
-            attention_mask = input_ids.new_ones(input_ids.shape[0], past + input_ids.shape[1])
-        if position_ids is None:
-            position_ids = (attention_mask.long().cumsum(1) - 1).clamp_min(0)[:, past:]
-        places = input_ids == self.config.image_token_id
-        if pixel_values is not None and image_features is None and bool(places.any()):
-            image_features = self.image_features(pixel_values)
-        if image_features is not None:
-            self._check_places(places, image_features)
-            embeddings = self.fuse(embeddings, image_features, places)
-        elif bool(places.any()):
-            raise InputError("the text holds image tokens, and neither pixel_values nor image_features were given")
+        embeddings = self._embed(input_ids, past_key_values)
         prefix = 0
         visible: Tensor | None
-        if past and unpadded and input_ids.shape[1] == 1:
-            visible = None  # the common step of writing: one token that sees everything
-        elif past == 0:
-            if token_roles is None:
-                token_roles = torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
-            if self.own_language:
-                prefix = leading_images(places)
-            visible = visibility(token_roles, segment_ids, start=prefix)
+        if past and input_ids.shape[1] == 1 and pixel_values is None and image_features is None:
+            # the common step of writing: one token that sees all that is no padding, whatever token it is
+            visible = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
+            if position_ids is None:
+                position_ids = last_positions(attention_mask, input_ids, past)
         else:
-            visible = self._visible_after(past, input_ids, attention_mask, token_roles)
+            if attention_mask is None:
+                attention_mask = input_ids.new_ones(input_ids.shape[0], past + input_ids.shape[1])
+            if position_ids is None:
+                position_ids = (attention_mask.long().cumsum(1) - 1).clamp_min(0)[:, past:]
+            places = input_ids == self.config.image_token_id
+            embeddings = self._place_images(embeddings, places, pixel_values, image_features)
+            if past:
+                visible = self._visible_after(past, input_ids, attention_mask, token_roles)
+            else:
+                if token_roles is None:
+                    token_roles = torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
+                if self.own_language:
+                    prefix = leading_images(places)
+                visible = visibility(token_roles, segment_ids, start=prefix)
         output = self.language(
             inputs_embeds=embeddings,
             attention_mask=visible if self.own_language or visible is None else as_bias(visible, embeddings.dtype),
@@ -154,24 +171,37 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             hidden_states=output.hidden_states,
         )
 
-    def _check_places(self, places: Tensor, image_features: Tensor) -> None:
-        want, seen = image_features.shape[0] * image_features.shape[1], int(places.sum())
-        if want != seen:
+    def _embed(self, input_ids: Tensor, cache: Cache | RowCache | None) -> Tensor:
+        """(B, L, D) of the text."""
+        embed = self.get_input_embeddings()
+        embedded: Tensor = embed(input_ids, cache.table) if isinstance(cache, RowCache) else embed(input_ids)
+        return embedded
+
+    def _place_images(
+        self, embeddings: Tensor, places: Tensor, pixel_values: Tensor | None, image_features: Tensor | None
+    ) -> Tensor:
+        """The embeddings (B, L, D) with image features at `places` (B, L). Raises InputError where they don't match."""
+        seen = int(places.sum())
+        if image_features is None and pixel_values is not None:
+            image_features = self.image_features(pixel_values)
+        if image_features is None:
+            if seen:
+                raise InputError("the text holds image tokens, and neither pixel_values nor image_features were given")
+            return embeddings
+        pictures, each = image_features.shape[:2]
+        if pictures * each != seen:
             raise InputError(
-                f"the text has {seen} image tokens and the pictures {want} features "
-                f"({image_features.shape[0]} x {image_features.shape[1]}): let GroundingProcessor write the text"
+                f"the text has {seen} image tokens and the pictures {pictures * each} features "
+                f"({pictures} x {each}): let GroundingProcessor write the text, with image_tokens={each}"
             )
+        return self.fuse(embeddings, image_features, places)
 
     def _visible_after(self, past: int, input_ids: Tensor, attention_mask: Tensor, roles: Tensor | None) -> Tensor:
         """What new tokens see of a past: all that is no padding; among themselves a prompt sees itself whole."""
-        length = input_ids.shape[1]
-        shown = attention_mask.bool()[:, None, None, :].expand(-1, 1, length, -1)
-        if length == 1:
-            return shown
+        shown = attention_mask[:, None, None, :past].bool().expand(-1, 1, input_ids.shape[1], -1)
         if roles is None:
             roles = torch.where(attention_mask[:, past:].bool(), ANSWER, PAD)
-        among = visibility(roles)
-        return torch.cat([shown[..., :past], among], 3)
+        return torch.cat([shown, visibility(roles)], 3)
 
     def prepare_inputs_for_generation(
         self,
@@ -182,18 +212,21 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Pictures go in once, with the whole prompt; after that one token at a time."""
+        if kwargs.get("use_cache") is False:
+            # without it the answer so far comes again with the prompt, and would see itself whole as the prompt does
+            raise InputError("generate needs its cache here: leave use_cache out, or True")
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
         return {
             "input_ids": input_ids[:, past:],
             "pixel_values": pixel_values if past == 0 else None,
             "attention_mask": attention_mask,
             "past_key_values": past_key_values,
-            "use_cache": kwargs.get("use_cache", True),
+            "use_cache": True,
             "logits_to_keep": 1,
         }
 
     def start_location_embeddings(self) -> None:
-        """Start the 1,024 location tokens of a foreign language model from their coordinates, at its embeddings' norm."""
+        """Start the location tokens of a foreign language model from their coordinates, at its embeddings' norm."""
         if self.own_language:
             return  # ours are made of these features
         table = self.language.get_input_embeddings().weight
@@ -204,6 +237,26 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         norm = table[:first].float().norm(dim=1).mean()
         with torch.no_grad():
             table[first : first + count] = (mixed / mixed.norm(dim=1).mean() * norm).to(table.dtype)
+
+
+def last_positions(attention_mask: Tensor | None, input_ids: Tensor, past: int) -> Tensor:
+    """(B, 1) the position of one more token: how many there are before it, padding left out."""
+    if attention_mask is None:
+        return torch.full_like(input_ids, past)
+    return attention_mask.long().sum(1, keepdim=True) - 1
+
+
+@contextmanager
+def progress_bar_off(off: bool) -> Iterator[None]:
+    """Within, transformers draws no progress bars, if `off`."""
+    if not (off and logging.is_progress_bar_enabled()):
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def leading_images(places: Tensor) -> int:
