@@ -7,18 +7,23 @@ is the geometric mean of what its four windows hold, times the probability that 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
-from transformers.cache_utils import Cache
+from torch.nn import functional as F
+from transformers.cache_utils import Cache, DynamicCache
 
 from grounding.boxes import iou
+from grounding.codecs.base import BLANK_OR_COMMA, Decoded
 from grounding.codecs.grammar import Grammar
+from grounding.errors import ConfigError, PromptTooLongError
 from grounding.images import Canvas
 from grounding.model.cache import RowCache, rows_of
 from grounding.model.constrain import GrammarCompiler, GrammarLogitsProcessor
@@ -54,13 +59,20 @@ class DecodeOptions:
     max_new_tokens: int = 192
     """An answer is cut after so many tokens, and says so."""
     expectation: bool = True
-    """Coordinates from the window's mean; False takes the most probable token's bin."""
+    """Coordinates from the window's mean, where locations together outweigh any word; False: the likeliest token."""
     presence_threshold: float = 0.5
     """Boxes are written where the probability that there is something to find is this or more."""
     batch_size: int = 64
     """Rows that are written together."""
     picture_batch: int = 32
     """Pictures that are encoded together."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "batch_size", "picture_batch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if not 0 <= self.presence_threshold <= 1:
+            raise ConfigError(f"presence_threshold is {self.presence_threshold}; it is a probability, 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +106,26 @@ class _Row:
 
     place: int
     """Which of the asks it answers."""
+    room: int
+    """How many tokens it may have."""
     ids: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     coordinates: list[float | None] = field(default_factory=list)
     """For each token, the coordinate of 0 to 1 that it stands for, or None for a word."""
     presence: float | None = None
 
+    def add(self, token: int, probability: float, coordinate: float | None) -> None:
+        """One more token."""
+        self.ids.append(token)
+        self.probabilities.append(probability)
+        self.coordinates.append(coordinate)
+
 
 class Decoder:
-    """Writes answers with a model and its processor. Keep one: it remembers compiled grammars and the last picture."""
+    """Writes answers with a model and its processor. Keep one: it remembers compiled grammars and the last picture.
+
+    Make a new one when the model's weights have changed: what it remembers of the picture is of the old ones.
+    """
 
     def __init__(
         self,
@@ -115,30 +138,40 @@ class Decoder:
         self.first = int(model.config.location_token_id or 0)
         self.compiler = GrammarCompiler(processor.tokenizer, size=int(model.config.text_config.vocab_size))
         self.timing = Timing()
-        self._last: tuple[Image, Cache] | None = None
+        self._last: tuple[Tensor, Cache] | None = None
 
     # ---- pictures
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image]) -> Cache:
         """Keys and values of pictures, at most `picture_batch` of them at a time in memory of the encoder."""
-        if len(images) == 1 and self._last is not None and self._last[0] is images[0]:
-            return self._last[1]
         start = time.perf_counter()
-        model = self.model
-        pixels = self.processor.image_processor(list(images))["pixel_values"].to(model.device, model.dtype)
+        model, prepare = self.model, self.processor.image_processor
+        pixels = torch.from_numpy(np.stack([prepare.pixels(image) for image in images]))
+        if len(images) == 1 and self._last is not None and self._knows(pixels):
+            return self._last[1]
         size = self.options.picture_batch
-        caches = [model.image_cache(pixels[at : at + size]) for at in range(0, len(pixels), size)]
+        caches = [
+            model.image_cache(prepare.scale(pixels[at : at + size]).to(model.device, model.dtype))
+            for at in range(0, len(pixels), size)
+        ]
         cache = caches[0]
         for number, layer in enumerate(cache.layers):
             if len(caches) > 1:
                 layer.keys = torch.cat([c.layers[number].keys for c in caches])
                 layer.values = torch.cat([c.layers[number].values for c in caches])
         if len(images) == 1:
-            self._last = (images[0], cache)
+            self._last = (pixels, cache)
         self._note("vision", start)
         self.timing.pictures += len(images)
         return cache
+
+    def _knows(self, pixels: Tensor) -> bool:
+        """Whether these are the very pixels of the last picture, and its keys and values are still of use."""
+        if self._last is None:
+            return False
+        keys = self._last[1].layers[0].keys
+        return torch.equal(pixels, self._last[0]) and (keys.device, keys.dtype) == (self.model.device, self.model.dtype)
 
     # ---- answers
 
@@ -160,24 +193,27 @@ class Decoder:
     def stream(self, ask: Ask) -> Iterator[Region | ModelAnswer]:
         """Each region as soon as its last coordinate is written, then the whole answer."""
         reader = self.processor.codec_object.stream(ask.canvas, task=ask.task)
-        row = _Row(0)
-        shown = 0
-        kept: list[Region] = []
+        text, kept = "", list[Region]()
+        row = _Row(0, 0)
         for row in self._steps([ask]):
-            text = self.processor.text(row.ids)
-            for region in reader.feed(text[shown:]):
-                (finer,) = self._finer(ask, row, [region])
-                if not _repeats(finer, kept):
-                    kept.append(finer)
-                    yield finer
-            shown = len(text)
-        answer = self._read(ask, row)
-        for region in reader.close().regions[reader.yielded :]:
-            (finer,) = self._finer(ask, row, [region])
-            if not _repeats(finer, kept):
-                kept.append(finer)
-                yield finer
-        yield answer
+            whole = self.processor.text(row.ids)
+            if whole.endswith("\ufffd"):
+                continue  # the last bytes of a character are still to come
+            pieces, text = whole[len(text) :], whole
+            yield from self._news(self._finer(ask, row, text, reader.feed(pieces)), kept)
+        whole = self.processor.text(row.ids)
+        last = reader.feed(whole[len(text) :])
+        seen = reader.yielded
+        decoded = reader.close()
+        yield from self._news(self._finer(ask, row, whole, (*last, *decoded.regions[seen:])), kept)
+        yield self._read(ask, row, decoded)
+
+    def _news(self, regions: Sequence[Region], kept: list[Region]) -> Iterator[Region]:
+        """Those of the regions that repeat none of `kept`, to which they are added."""
+        for region in regions:
+            if not _repeats(region, kept):
+                kept.append(region)
+                yield region
 
     # ---- inside
 
@@ -214,17 +250,24 @@ class Decoder:
         numbers = {id(image): number for number, image in enumerate(images)}
         which = torch.tensor([numbers[id(ask.image)] for ask in asks], device=device)
         prompts = self.processor.encode_prompts([ask.prompt for ask in asks])
-        longest = max(map(len, prompts))
-        most = self._room(longest)
+        longest, count = max(map(len, prompts)), pictures.get_seq_length()
+        rows = [
+            _Row(place, self._room(count, prompt, ask))
+            for place, (prompt, ask) in enumerate(zip(prompts, asks, strict=True))
+        ]
         pad = self.processor.ids[0]
         ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
         roles = torch.tensor([[PAD] * (longest - len(p)) + [PROMPT] * len(p) for p in prompts], device=device)
-        count = pictures.get_seq_length()
         padded = any(len(p) < longest for p in prompts)
         mask = torch.cat([roles.new_ones(len(asks), count), (roles != PAD).long()], 1) if padded else None
         lengths = torch.tensor([len(p) for p in prompts], device=device)
         positions = (torch.arange(longest, device=device) - (longest - lengths[:, None])).clamp_min(0) + count
-        cache = RowCache(pictures, which, longest + most) if model.own_language else rows_of(pictures, which)
+        cache: RowCache | DynamicCache
+        if model.own_language:
+            room = longest + max(row.room for row in rows)
+            cache = RowCache(pictures, which, room, model.language.embedding.weight)
+        else:
+            cache = rows_of(pictures, which)
         logits = model(
             input_ids=ids,
             past_key_values=cache,
@@ -235,161 +278,173 @@ class Decoder:
             logits_to_keep=1,
         ).logits[:, -1]
         self._note("prefill", start)
-        yield from self._follow(asks, logits.float(), cache, mask, lengths + count, most)
+        yield from self._follow(asks, rows, logits.float(), cache, mask, lengths + count)
 
     def _follow(
-        self, asks: Sequence[Ask], logits: Tensor, cache: object, mask: Tensor | None, positions: Tensor, most: int
+        self,
+        asks: Sequence[Ask],
+        rows: list[_Row],
+        logits: Tensor,
+        cache: RowCache | DynamicCache,
+        mask: Tensor | None,
+        positions: Tensor,
     ) -> Iterator[_Row]:
         """Token by token, dropping rows that have ended."""
         options, end = self.options, self.processor.ids[2]
-        rows = [_Row(place) for place in range(len(asks))]
         limits = GrammarLogitsProcessor(
             [ask.grammar for ask in asks], self.compiler, presence_threshold=options.presence_threshold
         )
-        for step in range(most):
-            start = time.perf_counter()
-            tokens, probabilities, coordinates = self._choose(limits.apply(logits))
-            if step == 0 and limits.present is not None:
-                for row, present in zip(rows, limits.present.tolist(), strict=True):
-                    row.presence = None if present != present else present
-            limits.advance(tokens)
-            going = []
-            for number, (row, token) in enumerate(zip(rows, tokens, strict=True)):
-                row.ids.append(token)
-                row.probabilities.append(probabilities[number])
-                row.coordinates.append(coordinates[number])
-                if token != end:
-                    going.append(number)
+        start = time.perf_counter()
+        tokens, probabilities, coordinates = self._choose(limits.apply(logits))
+        if limits.present is not None:
+            for row, present in zip(rows, limits.present.tolist(), strict=True):
+                row.presence = None if present != present else present
+        while True:
+            for row, *written in zip(rows, tokens, probabilities, coordinates, strict=True):
+                row.add(*written)
             self.timing.tokens += len(rows)
-            written = rows
-            if step + 1 < most and going:
-                if len(going) < len(rows):
-                    kept = torch.tensor(going, device=positions.device)
-                    if isinstance(cache, RowCache):
-                        cache.select(kept)
-                    else:
-                        cache.batch_select_indices(kept)  # type: ignore[attr-defined]
-                    mask = None if mask is None else mask[kept]
-                    positions = positions[kept]
-                    limits.select(going)
-                    rows = [rows[number] for number in going]
-                if mask is not None:
-                    mask = F.pad(mask, (0, 1), value=1)
-                logits = (
-                    self.model(
-                        input_ids=torch.tensor([[row.ids[-1]] for row in rows], device=positions.device),
-                        past_key_values=cache,
-                        attention_mask=mask,
-                        position_ids=positions[:, None],
-                        use_cache=True,
-                        logits_to_keep=1,
-                    )
-                    .logits[:, -1]
-                    .float()
-                )
-                positions = positions + 1
             self._note("decode", start)
-            yield from written
+            yield from rows
+            going = [number for number, row in enumerate(rows) if row.ids[-1] != end and len(row.ids) < row.room]
             if not going:
                 return
+            start = time.perf_counter()
+            limits.advance(tokens)
+            if len(going) < len(rows):
+                going = gaps_filled(going)
+                kept = torch.tensor(going, device=positions.device)
+                if isinstance(cache, RowCache):
+                    cache.select(going)
+                else:
+                    cache.batch_select_indices(kept)
+                mask = None if mask is None else mask[kept]
+                positions = positions[kept]
+                limits.select(going)
+                rows = [rows[number] for number in going]
+            if mask is not None:
+                mask = F.pad(mask, (0, 1), value=1)
+            logits = self.model(
+                input_ids=torch.tensor([[row.ids[-1]] for row in rows], device=positions.device),
+                past_key_values=cache,
+                attention_mask=mask,
+                position_ids=positions[:, None],
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            positions = positions + 1
+            tokens, probabilities, coordinates = self._choose(limits.apply(logits.float()))
 
     def _choose(self, scores: Tensor) -> tuple[list[int], list[float], list[float | None]]:
-        """Of allowed scores (B, V): each row's token, its probability, and the coordinate it stands for, if it is one."""
+        """Of allowed scores (B, V): each row's token, its probability, and the coordinate it stands for, if any."""
         first, bins = self.first, self.bins
         probabilities = scores.softmax(1)
         spread = probabilities[:, first : first + bins]
         mass = spread.sum(1)
-        words = probabilities.clone()
-        words[:, first : first + bins] = -1
-        best, token = words.max(1)
-        placed = mass > best
+        if self.options.expectation:
+            words = probabilities.clone()
+            words[:, first : first + bins] = -1
+            best, token = words.max(1)
+            placed = mass > best
+        else:
+            best, token = probabilities.max(1)
+            placed = (token >= first) & (token < first + bins)
         if not bool(placed.any()):
             return token.tolist(), best.tolist(), [None] * len(scores)
-        if self.options.expectation:
-            summed = F.avg_pool1d(spread[:, None], SMOOTHING, 1, SMOOTHING // 2)[:, 0]
-            mode = summed.masked_fill(spread <= 0, -1).argmax(1)
-            offsets = torch.arange(-WINDOW, WINDOW + 1, device=scores.device)
-            near = mode[:, None] + offsets
-            window = spread.gather(1, near.clamp(0, bins - 1)) * ((near >= 0) & (near < bins))
-            inside = window.sum(1).clamp_min(1e-12)
-            mean = (window * near).sum(1) / inside
-            allowed = spread.gather(1, mean.round().long().clamp(0, bins - 1)[:, None])[:, 0] > 0
-            mean = torch.where(allowed, mean, mode.float())
-        else:
-            inside, mode = spread.max(1)
-            mean = mode.float()
+        mean, inside = self._place(spread) if self.options.expectation else ((token - first).float(), best)
         bin_ = mean.round().long().clamp(0, bins - 1)
-        token = torch.where(placed, first + bin_, token)
-        probability = torch.where(placed, inside / mass.clamp_min(1e-12), best)
+        tokens = torch.where(placed, first + bin_, token).tolist()
+        probability = torch.where(placed, inside / mass.clamp_min(1e-12), best).clamp_max(1.0).tolist()
         coordinates = (mean / (bins - 1)).tolist()
-        is_place = placed.tolist()
-        return (
-            token.tolist(),
-            probability.tolist(),
-            [c if p else None for c, p in zip(coordinates, is_place, strict=True)],
-        )
+        return tokens, probability, [c if p else None for c, p in zip(coordinates, placed.tolist(), strict=True)]
 
-    def _read(self, ask: Ask, row: _Row) -> ModelAnswer:
+    def _place(self, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """Of probabilities over bins (B, 1024): (B,) the mean, in bins, of the window around the mode, and its mass."""
+        bins = self.bins
+        summed = F.avg_pool1d(spread[:, None], SMOOTHING, 1, SMOOTHING // 2)[:, 0]
+        mode = summed.masked_fill(spread <= 0, -1).argmax(1)
+        near = mode[:, None] + torch.arange(-WINDOW, WINDOW + 1, device=spread.device)
+        window = spread.gather(1, near.clamp(0, bins - 1)) * ((near >= 0) & (near < bins))
+        inside = window.sum(1).clamp_min(1e-12)
+        mean = (window * near).sum(1) / inside
+        allowed = spread.gather(1, mean.round().long().clamp(0, bins - 1)[:, None])[:, 0] > 0
+        return torch.where(allowed, mean, mode.float()), inside
+
+    def _read(self, ask: Ask, row: _Row, decoded: Decoded | None = None) -> ModelAnswer:
         """The row's text, decoded, with finer boxes and scores, without boxes said twice."""
         end = self.processor.ids[2]
         text = self.processor.text(row.ids)
-        decoded = self.processor.codec_object.decode(text, ask.canvas, task=ask.task)
+        decoded = decoded or self.processor.codec_object.decode(text, ask.canvas, task=ask.task)
         problems = list(decoded.problems)
-        if not row.ids or row.ids[-1] != end:
+        if row.ids[-1] != end:
             problems.append(Problem("truncated", f"cut after {len(row.ids)} tokens", (len(text), len(text))))
         regions: list[Region] = []
-        for region in self._finer(ask, row, decoded.regions):
+        for region in self._finer(ask, row, text, decoded.regions):
             if _repeats(region, regions):
-                problems.append(Problem("duplicate", "a box that was written before; kept once", region.span))
+                span = region.span if decoded.text is None else None  # else it counts the characters of another text
+                problems.append(Problem("duplicate", "a box that was written before; kept once", span))
             else:
                 regions.append(region)
         return ModelAnswer(
             text, tuple(row.ids), tuple(row.probabilities), tuple(regions), tuple(problems), row.presence
         )
 
-    def _finer(self, ask: Ask, row: _Row, regions: Sequence[Region]) -> list[Region]:
-        """The regions with coordinates between the bins, and scores. Boxes are known again by their bins."""
-        known: dict[tuple[int, ...], tuple[list[float], float]] = {}
-        run: list[int] = []
-        for place, coordinate in enumerate(row.coordinates):
-            if coordinate is None:
-                run = []
-                continue
-            run.append(place)
-            if len(run) == 4 and ask.task != "segment":
-                values = [row.coordinates[at] or 0.0 for at in run]
-                bins = tuple(row.ids[at] - self.first for at in run)
-                score = _product([row.probabilities[at] for at in run]) ** 0.25
-                if row.presence is not None:
-                    score *= row.presence
-                known.setdefault(bins, (values, min(max(score, 0.0), 1.0)))
-                run = []
+    def _finer(self, ask: Ask, row: _Row, text: str, regions: Sequence[Region]) -> list[Region]:
+        """The regions of `text` with coordinates between the bins, and scores. Boxes are known again by their bins."""
+        if not regions:
+            return []
+        if ask.task == "segment":
+            return [replace(region, score=self._outline_score(row, text, region)) for region in regions]
+        known = self._boxes(row)
+        width, height, top = ask.canvas.width, ask.canvas.height, self.bins - 1
         finer = []
         for region in regions:
             x1, y1, x2, y2 = region.box
-            width, height, top = ask.canvas.width, ask.canvas.height, self.bins - 1
             key = (round(y1 / height * top), round(x1 / width * top), round(y2 / height * top), round(x2 / width * top))
-            if ask.task == "segment":
-                finer.append(replace(region, score=self._outline_score(row)))
-                continue
-            if key not in known:
-                finer.append(region)
-                continue
-            (top_y, left, bottom, right), score = known[key]
-            box = (left * width, top_y * height, max(left, right) * width, max(top_y, bottom) * height)
-            finer.append(replace(region, box=box, score=score))
+            if key in known:
+                (y1, x1, y2, x2), score = known[key]
+                region = replace(region, box=(x1 * width, y1 * height, x2 * width, y2 * height), score=score)
+            finer.append(region)
         return finer
 
-    def _outline_score(self, row: _Row) -> float:
-        """One score for the outlines of an answer: what their windows hold, times the probability of presence."""
+    def _boxes(self, row: _Row) -> dict[tuple[int, ...], tuple[tuple[float, ...], float]]:
+        """Bins of each box that was written, to its coordinates of 0 to 1 and its score; both y1 x1 y2 x2, in order."""
+        known: dict[tuple[int, ...], tuple[tuple[float, ...], float]] = {}
+        run: list[int] = []
+        for place, coordinate in enumerate(row.coordinates):
+            if coordinate is None:
+                if run and self.processor.text(row.ids[place : place + 1]).strip(BLANK_OR_COMMA):
+                    run = []  # as the codec reads it, blanks and commas do not break a box
+                continue
+            run.append(place)
+            if len(run) == 4:
+                values = _ordered([row.coordinates[at] or 0.0 for at in run])
+                bins = _ordered([row.ids[at] - self.first for at in run])
+                known.setdefault(bins, (values, self._score(row, [row.probabilities[at] for at in run])))
+                run = []
+        return known
+
+    def _outline_score(self, row: _Row, text: str, region: Region) -> float:
+        """The score of an outline, by its place among the coordinates of the answer."""
         held = [p for p, c in zip(row.probabilities, row.coordinates, strict=True) if c is not None]
-        score = _product(held) ** (1 / max(1, len(held))) * (1.0 if row.presence is None else row.presence)
+        start, end = region.span or (0, len(text))
+        before, inside = text.count("<loc", 0, start), text.count("<loc", start, end)
+        return self._score(row, held[before : before + inside])
+
+    def _score(self, row: _Row, held: Sequence[float]) -> float:
+        """The geometric mean of what the coordinates' windows hold, times the probability of presence."""
+        score = math.prod(held) ** (1 / max(1, len(held))) * (1.0 if row.presence is None else row.presence)
         return min(max(score, 0.0), 1.0)
 
-    def _room(self, longest: int) -> int:
-        """How many tokens an answer may have behind a prompt of this length."""
-        places = getattr(self.model.config.text_config, "max_position_embeddings", 1 << 20)
-        return max(1, min(self.options.max_new_tokens, places - self.processor.image_tokens - longest))
+    def _room(self, image_tokens: int, prompt: Sequence[int], ask: Ask) -> int:
+        """How many tokens an answer may have behind this picture and prompt. Raises PromptTooLongError."""
+        places = getattr(self.model.config.text_config, "max_position_embeddings", None) or 1 << 20
+        left = places - image_tokens - len(prompt)
+        if left < 1:
+            raise PromptTooLongError(
+                f"the picture takes {image_tokens} and the prompt {ask.prompt[:40]!r} {len(prompt)} of the model's "
+                f"{places} places, which leaves none for an answer: ask in fewer words"
+            )
+        return min(self.options.max_new_tokens, left)
 
     def _note(self, part: str, start: float) -> None:
         if self.model.device.type == "cuda":
@@ -397,11 +452,17 @@ class Decoder:
         setattr(self.timing, part, getattr(self.timing, part) + time.perf_counter() - start)
 
 
-def _product(values: Sequence[float]) -> float:
-    product = 1.0
-    for value in values:
-        product *= value
-    return product
+def gaps_filled(rows: Sequence[int]) -> list[int]:
+    """The same rows, as many as possible at their own places: those from behind move into the gaps."""
+    behind = [row for row in rows if row >= len(rows)]
+    staying = set(rows)
+    return [place if place in staying else behind.pop() for place in range(len(rows))]
+
+
+def _ordered(box: Sequence[Any]) -> tuple[Any, ...]:
+    """y1 x1 y2 x2 of any two corners."""
+    y1, x1, y2, x2 = box
+    return min(y1, y2), min(x1, x2), max(y1, y2), max(x1, x2)
 
 
 def _repeats(region: Region, others: Sequence[Region]) -> bool:
