@@ -70,7 +70,12 @@ def test_grammar_keeps_untrained_answers_well_formed(model, picture):
             assert 0 <= x1 < x2 <= 200
             assert 0 <= y1 < y2 <= 100
             assert 0 <= region.score <= 1
-    assert set(model.detect(picture, ["star", "ring"]).labels) <= {"star", "ring"}
+
+
+def test_labels_come_from_the_names_asked_for(model, picture):
+    answer = model.detect(picture, ["star", "ring"])
+    cut = any(problem.kind == "truncated" for problem in answer.problems)  # then before the last label, perhaps
+    assert set(answer.labels[: -1 if cut else None]) <= {"star", "ring"}
 
 
 def test_every_verb_answers(model, picture):
