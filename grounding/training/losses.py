@@ -122,7 +122,7 @@ class TrainingModel(nn.Module):
 
     def where_loss(self, states: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Binary cross-entropy of every patch for every phrase: does the phrase mean what the patch shows?"""
-        rows, places = batch["phrase_ends"].unbind(1)
+        rows, places = (column.contiguous() for column in batch["phrase_ends"].unbind(1))
         count = batch["phrase_patches"].shape[1]
         phrases = self.where_phrase(self.where_norms[0](states[rows, places]))
         patches = self.where_patch(self.where_norms[1](states[:, :count]))

@@ -198,7 +198,8 @@ class SceneTrainer(Trainer):
         everything = [v for values in found.values() for v in values]
         metrics[f"{metric_key_prefix}_all"] = round(sum(everything) / len(everything), 4)
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        control = self.control  # type: ignore[has-type]
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, control, metrics)
         return metrics
 
     def _write_sheet(self, pictures: list[Picture]) -> None:
