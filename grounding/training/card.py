@@ -149,6 +149,8 @@ accuracies that the run was watched by, `run.json` every setting.
 """
     draw_curve(log, out / "curve.png")
     (out / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log if "eval_all" in entry))
+    for key in ("out", "sprites"):  # folders of the machine that trained are nobody else's business
+        config[key] = Path(config[key]).name if config[key] else None
     (out / "run.json").write_text(json.dumps(settings, indent=1) + "\n")
     path = out / "README.md"
     path.write_text(text)
