@@ -112,6 +112,14 @@ def _data_draw(args: argparse.Namespace) -> None:
     print(f"{written.pictures:,} pictures with {written.samples:,} questions and their answers in {written.folder}")
 
 
+def _data_emoji(args: argparse.Namespace) -> None:
+    """Draws the emoji of a font as named cut-outs."""
+    from grounding.data.scenes.emoji import EMOJI_FONT, write_emoji_sprites
+
+    written = write_emoji_sprites(Path(args.out), Path(args.font or EMOJI_FONT))
+    print(f"{written} cut-outs in {args.out}")
+
+
 def _train_scenes(args: argparse.Namespace) -> None:
     """Trains our model on drawn scenes."""
     from importlib.util import find_spec
@@ -236,6 +244,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     data = group("data", "make data sets")
     _add_drawing_flags(command("draw", "draw pictures with known answers", run=_data_draw, of=data))
+    emoji = command("emoji", "draw the emoji of a font as named cut-outs, for --sprites", run=_data_emoji, of=data)
+    emoji.add_argument("--out", required=True, metavar="DIR", help="the directory to write")
+    emoji.add_argument("--font", metavar="TTF", help="a colour-emoji font (default: where Debian puts Noto's)")
     training = group("train", "train models")
     scenes = command("scenes", "train our model from scratch on drawn scenes, or go on", run=_train_scenes, of=training)
     if "train" in arguments:  # the settings' module would be read for every command else

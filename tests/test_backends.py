@@ -70,6 +70,13 @@ def test_detect_labels_each_region(picture):
     assert answer.phrase == "star ; ring"
 
 
+def test_detect_gives_a_name_back_as_it_was_asked(picture):
+    question = Question("detect", names=("Letter A",))
+    model = Scripted([(question, f"{BOX} letter a")])
+    assert model.detect(picture, ["Letter A"]).labels == ("Letter A",)
+    assert [event.label for event in list(model.stream(picture, question))[:-1]] == ["Letter A"]
+
+
 def test_detect_takes_one_name_as_a_string(picture):
     assert Scripted({"star": f"{BOX} star"}).detect(picture, "star").count == 1
 

@@ -417,3 +417,20 @@ def test_every_command_explains_itself(capsys):
     for name in ("ground", "detect", "describe", "caption", "count", "segment", "models"):
         assert main([name, "--help"]) == 0
         assert f"grounding {name}" in capsys.readouterr().out
+
+
+def test_emoji_become_named_cut_outs(tmp_path, monkeypatch, capsys):
+    from grounding.data.scenes.emoji import EMOJI_FONT
+    from grounding.data.scenes.sprites import SpriteSet
+
+    if not EMOJI_FONT.is_file():
+        pytest.skip(f"there is no colour-emoji font at {EMOJI_FONT}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "emoji", "--out", "stickers"]) == 0
+    assert "cut-outs in stickers" in capsys.readouterr().out
+    assert {"pizza", "dog", "bicycle"} <= set(SpriteSet.from_folder(tmp_path / "stickers").names)
+
+
+def test_emoji_without_a_font_say_what_to_install(tmp_path, capsys):
+    assert main(["data", "emoji", "--out", str(tmp_path / "s"), "--font", str(tmp_path / "none.ttf")]) == 2
+    assert "fonts-noto-color-emoji" in capsys.readouterr().err

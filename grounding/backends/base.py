@@ -201,7 +201,7 @@ class Grounder(ABC):
         problems = dict.fromkeys((*decoded.problems, *answer.problems))
         return Grounding(
             phrase=question.phrase or " ; ".join(question.names),
-            regions=tuple(regions),
+            regions=tuple(_as_asked(region, question) for region in regions),
             text=answer.text if decoded.text is None else decoded.text,
             raw=None if decoded.text is None else answer.text,
             width=request.image.width,
@@ -217,7 +217,16 @@ class Grounder(ABC):
             if isinstance(event, Answer):
                 yield replace(self._wrap(request, event), seconds=time.perf_counter() - start)
             else:
-                yield event
+                yield _as_asked(event, request.question)
+
+
+def _as_asked(region: Region, question: Question) -> Region:
+    """The region with its label spelled as the name that was asked for: a model may write in lower case."""
+    if question.task == "detect" and region.label is not None and region.label not in question.names:
+        for name in question.names:
+            if name.casefold() == region.label.casefold():
+                return replace(region, label=name)
+    return region
 
 
 def _numbers(values: Sequence[float], count: int, form: str) -> tuple[float, ...]:
