@@ -47,14 +47,17 @@ class Vocabularies:
 
 
 class SceneStream(IterableDataset[Picture]):
-    """Pictures of consecutive seeds, shared out among workers.
+    """Pictures of consecutive seeds, shared out among workers in whole batches, so that their number changes nothing.
 
     `mixture`: options with weights; the seed decides which options draw it.
     """
 
-    def __init__(self, mixture: Sequence[tuple[float, PictureOptions]], first_seed: int, count: int) -> None:
+    def __init__(
+        self, mixture: Sequence[tuple[float, PictureOptions]], first_seed: int, count: int, batch_size: int = 1
+    ) -> None:
+        """`batch_size`: that of the DataLoader which reads it."""
         super().__init__()
-        self.mixture, self.first_seed, self.count = list(mixture), first_seed, count
+        self.mixture, self.first_seed, self.count, self.batch_size = list(mixture), first_seed, count, batch_size
 
     def picture(self, seed: int) -> Picture:
         """The picture of a seed."""
@@ -67,9 +70,10 @@ class SceneStream(IterableDataset[Picture]):
 
     def __iter__(self) -> Iterator[Picture]:
         worker = get_worker_info()
-        start, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for index in range(start, self.count, step):
-            yield self.picture(self.first_seed + index)
+        mine, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        for index in range(self.count):
+            if index // self.batch_size % workers == mine:
+                yield self.picture(self.first_seed + index)
 
 
 class SceneCollator:
