@@ -112,7 +112,9 @@ class TrainingModel(nn.Module):
         each = F.cross_entropy(names, truth, reduction="none")
         losses = {"patch_name": (each * weight).sum() / weight.sum()}
         for key, values in (("colors", colors), ("fills", fills), ("sizes", sizes)):
-            losses[f"patch_{key}"] = F.cross_entropy(values, batch[f"patch_{key}"].flatten(), ignore_index=IGNORE)
+            classes = batch[f"patch_{key}"].flatten()
+            each = F.cross_entropy(values, classes, ignore_index=IGNORE, reduction="sum")
+            losses[f"patch_{key}"] = each / (classes != IGNORE).sum().clamp_min(1)  # a batch may show none at all
         away = (boxes - batch["patch_boxes"].flatten(0, 1)).abs().mean(1)
         losses["patch_boxes"] = (away * shown).sum() / shown.sum().clamp_min(1)
         total = losses["patch_name"] + losses["patch_colors"] + losses["patch_fills"] + 0.5 * losses["patch_sizes"]
