@@ -101,14 +101,14 @@ class SceneTrainer(Trainer):
         held_out = SceneStream(run.mixture, HELD_OUT_SEED, run.config.eval_pictures)
         super().__init__(model=model, args=args, eval_dataset=held_out, **kwargs)
         self.run, self.start_step = run, start_step
-        self.parts: dict[str, float] = defaultdict(float)
+        self.parts: dict[str, Tensor | float] = defaultdict(float)
         self.parts_seen = 0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         config = self.run.config
         count = (config.steps - self.start_step) * config.batch_size
         first = FIRST_TRAINING_SEED + config.seed * 100_000_000 + self.start_step * config.batch_size
-        return self._loader(SceneStream(self.run.mixture, first, count), config.workers)
+        return self._loader(SceneStream(self.run.mixture, first, count, config.batch_size), config.workers)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
         return self._loader(SceneStream(self.run.mixture, HELD_OUT_SEED, self.run.config.eval_pictures), 0)
@@ -148,13 +148,13 @@ class SceneTrainer(Trainer):
         parts = model(**inputs)
         if model.training:
             for name, value in parts.items():
-                self.parts[name] += float(value.detach())
+                self.parts[name] = self.parts[name] + value.detach()  # no float: a GPU would have to wait
             self.parts_seen += 1
         return (parts["loss"], parts) if return_outputs else parts["loss"]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs and self.parts_seen:
-            logs |= {name: round(total / self.parts_seen, 4) for name, total in self.parts.items()}
+            logs |= {name: round(float(total) / self.parts_seen, 4) for name, total in self.parts.items()}
             self.parts, self.parts_seen = defaultdict(float), 0
         super().log(logs, start_time)
 
@@ -164,7 +164,7 @@ class SceneTrainer(Trainer):
         wrapped: TrainingModel = self.model
         wrapped.eval()
         model = wrapped.model
-        first = int(model.config.location_token_id or 0)
+        first, bins = int(model.config.location_token_id or 0), model.config.num_locations
         none_id = self.run.processor.encode_answers(["none"])[0][0]
         found: dict[str, list[float]] = defaultdict(list)
         stream = SceneStream(self.run.mixture, HELD_OUT_SEED, self.run.config.eval_pictures)
@@ -189,7 +189,7 @@ class SceneTrainer(Trainer):
             skills = [sample.skill for picture in chunk for sample in picture.samples]
             labels = batch["labels"]
             for skill, values in quick_accuracy(
-                logits.cpu(), labels[places].cpu(), phrase_numbers(labels.cpu()), skills, first, 1024, none_id
+                logits.cpu(), labels[places].cpu(), phrase_numbers(labels.cpu()), skills, first, bins, none_id
             ).items():
                 found[skill] += values
         wrapped.train()
