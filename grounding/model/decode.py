@@ -300,8 +300,8 @@ class Decoder:
             for row, present in zip(rows, limits.present.tolist(), strict=True):
                 row.presence = None if present != present else present
         while True:
-            for row, *written in zip(rows, tokens, probabilities, coordinates, strict=True):
-                row.add(*written)
+            for row, token, probability, coordinate in zip(rows, tokens, probabilities, coordinates, strict=True):
+                row.add(token, probability, coordinate)
             self.timing.tokens += len(rows)
             self._note("decode", start)
             yield from rows

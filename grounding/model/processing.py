@@ -78,7 +78,7 @@ class GroundingProcessor(ProcessorMixin):
         images: ImageSource | Sequence[ImageSource] | None = None,
         text: str | Sequence[str] | None = None,
         return_tensors: str | None = "pt",
-        **_: Any,
+        **ignored: Any,
     ) -> BatchFeature:
         """`input_ids` and `attention_mask` (B, N + T), and `pixel_values` (B, 3, S, S) where there are pictures.
 
