@@ -139,6 +139,7 @@ class Decoder:
         self.compiler = GrammarCompiler(processor.tokenizer, size=int(model.config.text_config.vocab_size))
         self.timing = Timing()
         self._last: tuple[Tensor, Cache] | None = None
+        self._offsets = torch.arange(-WINDOW, WINDOW + 1, device=model.device)
 
     # ---- pictures
 
@@ -362,7 +363,7 @@ class Decoder:
         bins = self.bins
         summed = F.avg_pool1d(spread[:, None], SMOOTHING, 1, SMOOTHING // 2)[:, 0]
         mode = summed.masked_fill(spread <= 0, -1).argmax(1)
-        near = mode[:, None] + torch.arange(-WINDOW, WINDOW + 1, device=spread.device)
+        near = mode[:, None] + self._offsets.to(spread.device)
         window = spread.gather(1, near.clamp(0, bins - 1)) * ((near >= 0) & (near < bins))
         inside = window.sum(1).clamp_min(1e-12)
         mean = (window * near).sum(1) / inside
