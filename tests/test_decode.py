@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from grounding.boxes import iou
 from grounding.errors import ConfigError, PromptTooLongError
-from grounding.model.decode import DUPLICATE_IOU, WINDOW, Ask, DecodeOptions, Decoder, ModelAnswer, _Row, gaps_filled
+from grounding.model.decode import WINDOW, Ask, DecodeOptions, Decoder, ModelAnswer, gaps_filled
 from grounding.result import Region
 from tests import tiny
 
@@ -32,22 +31,6 @@ def decoder(tiny_model, processor):
 def locate(processor, number=0, prompt="locate the star", **changes):
     image = tiny.image(number)
     return dataclasses.replace(Ask(image, prompt, processor.canvas(*image.size)), **changes)
-
-
-def read(decoder, text, *, task="locate", end=True, shift=0.0, probabilities=None, size=(1023, 1023)):
-    """The answer that says `text`, with coordinates `shift` of a bin beside their tokens."""
-    ids = decoder.processor.encode_answers([text])[0]
-    row = _Row(0, 99)
-    for place, token in enumerate(ids if end else ids[:-1]):
-        located = token >= FIRST
-        probability = 0.5 if probabilities is None else probabilities[place]
-        row.add(token, probability, (token - FIRST + shift) / 1023 if located else None)
-    image = Image.new("RGB", size)
-    return decoder._read(Ask(image, "", decoder.processor.canvas(*size), task), row)
-
-
-def loc(*bins):
-    return "".join(f"<loc{bin_:04d}>" for bin_ in bins)
 
 
 def same(one: ModelAnswer, other: ModelAnswer):
@@ -297,25 +280,6 @@ def test_without_expectation_boxes_lie_on_bins(tiny_model, processor):
         assert 0 < region.score <= 1
 
 
-def test_a_box_takes_its_finer_coordinates(decoder):
-    answer = read(decoder, loc(10, 20, 30, 40), shift=0.25)
-    assert answer.regions[0].box == pytest.approx((20.25, 10.25, 40.25, 30.25))
-
-
-def test_swapped_edges_are_put_in_order_and_keep_their_score(decoder):
-    answer = read(decoder, loc(30, 20, 10, 40), shift=0.25)
-    assert answer.regions[0].box == pytest.approx((20.25, 10.25, 40.25, 30.25))
-    assert answer.regions[0].score == pytest.approx(0.5)
-    assert [problem.kind for problem in answer.problems] == ["inverted"]
-
-
-@pytest.mark.parametrize("text", [" ".join([loc(10), loc(20), loc(30), loc(40)]), loc(10, 20) + ", " + loc(30, 40)])
-def test_blanks_and_commas_inside_a_box_do_not_lose_it(text, decoder):
-    answer = read(decoder, text, shift=0.25)
-    assert answer.regions[0].box == pytest.approx((20.25, 10.25, 40.25, 30.25))
-    assert answer.regions[0].score == pytest.approx(0.5)
-
-
 # ---- scores
 
 
@@ -324,25 +288,6 @@ def test_every_located_region_has_a_score_between_0_and_1(alone):
     assert len(scores) > 50
     assert None not in scores
     assert 0 <= min(scores) <= max(scores) <= 1
-
-
-def test_a_score_is_the_geometric_mean_of_its_coordinates_times_presence(decoder):
-    ids = decoder.processor.encode_answers([loc(10, 20, 30, 40) + " ; " + loc(50, 60, 70, 80)])[0]
-    probabilities = [0.1, 0.2, 0.3, 0.4, 0.9, 1.0, 1.0, 1.0, 1.0, 0.9]
-    assert len(ids) == len(probabilities)
-    row = _Row(0, 99, presence=0.5)
-    for token, probability in zip(ids, probabilities, strict=True):
-        row.add(token, probability, (token - FIRST) / 1023 if token >= FIRST else None)
-    ask = Ask(Image.new("RGB", (9, 9)), "", decoder.processor.canvas(9, 9))
-    scores = [region.score for region in decoder._read(ask, row).regions]
-    assert scores == pytest.approx([0.5 * (0.1 * 0.2 * 0.3 * 0.4) ** 0.25, 0.5])
-
-
-def test_outlines_are_scored_one_by_one(decoder):
-    text = loc(10, 10, 10, 90, 90, 90) + " ; " + loc(500, 500, 500, 900, 900, 900, 950, 700)
-    answer = read(decoder, text, task="segment", probabilities=[0.25] * 6 + [1.0] + [0.64] * 8 + [1.0])
-    assert [region.score for region in answer.regions] == pytest.approx([0.25, 0.64])
-    assert all(region.mask is not None for region in answer.regions)
 
 
 def test_presence_is_asked_only_where_there_may_be_nothing(alone):
@@ -365,28 +310,6 @@ def test_the_presence_threshold_decides_between_boxes_and_none(tiny_model, proce
 # ---- what goes wrong in an answer
 
 
-def test_a_box_said_twice_is_kept_once_and_named(decoder):
-    answer = read(decoder, f"{loc(100, 100, 300, 300)} ; {loc(101, 100, 301, 299)} ; {loc(500, 500, 900, 900)}")
-    assert len(answer.regions) == 2
-    (problem,) = answer.problems
-    assert problem.kind == "duplicate"
-    assert answer.text[slice(*problem.span)] == loc(101, 100, 301, 299)
-    boxes = [region.box for region in answer.regions]
-    assert iou(boxes[:1], boxes[1:]).max() < DUPLICATE_IOU
-
-
-def test_the_same_box_may_have_two_labels(decoder):
-    text = f"{loc(100, 100, 300, 300)} star ; {loc(101, 100, 301, 299)} red thing"
-    assert [region.label for region in read(decoder, text, task="detect").regions] == ["star", "red thing"]
-
-
-def test_a_repeat_among_words_has_no_span_in_a_text_it_is_not_part_of(decoder):
-    text = f"a <p>star</p>{loc(100, 100, 300, 300)} and a <p>star</p>{loc(101, 100, 301, 299)}"
-    answer = read(decoder, text, task="caption")
-    assert len(answer.regions) == 1
-    assert [(problem.kind, problem.span) for problem in answer.problems] == [("duplicate", None)]
-
-
 def test_an_answer_cut_short_says_so(tiny_model, processor):
     decoder = Decoder(tiny_model, processor, DecodeOptions(max_new_tokens=3))
     answer = decoder.answer(locate(processor, grammar=processor.codec_object.grammar("locate", count=2)))
@@ -394,13 +317,23 @@ def test_an_answer_cut_short_says_so(tiny_model, processor):
     assert answer.regions == ()
     assert answer.problems[-1].kind == "truncated"
     assert answer.problems[-1].message == "cut after 3 tokens"
-    assert read(decoder, loc(1, 2, 3, 4)).problems == ()
-    assert [p.message for p in read(decoder, loc(1, 2, 3, 4), end=False).problems] == ["cut after 4 tokens"]
 
 
-def test_nothing_there_is_no_problem(decoder):
-    answer = read(decoder, "none")
-    assert (answer.regions, answer.problems) == ((), ())
+# ---- what belongs together
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"location_token_id": 500}, "location_token_id is 500 for the model and 576"),
+        ({"image_token_id": 7}, "image_token_id is 7 for the model and 3"),
+        ({"resize": "pad"}, "resize is 'pad' for the model and 'squash'"),
+        ({"codec": "paligemma"}, "codec is 'paligemma' for the model and 'location'"),
+    ],
+)
+def test_a_processor_of_another_model_is_refused(changes, said, processor):
+    with pytest.raises(ConfigError, match=said):
+        Decoder(tiny.model(**changes), processor)
 
 
 # ---- options

@@ -1,17 +1,15 @@
-"""Owns the writing of answers: one picture and many phrases, coordinates between the bins, scores, and streaming.
+"""Owns the writing of answers: one picture and many phrases, coordinates between the bins, and streaming.
 
 A picture's keys and values are computed once and serve every phrase asked of it. A coordinate is the mean of the
-distribution in a window around its mode, which is finer than a bin and steadier than its best token; a region's score
-is the geometric mean of what its four windows hold, times the probability that there is anything to find.
+distribution in a window around its mode, which is finer than a bin and steadier than its best token; what the window
+holds is its probability.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,36 +18,21 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.cache_utils import Cache, DynamicCache
 
-from grounding.boxes import iou
-from grounding.codecs.base import BLANK_OR_COMMA, Decoded
-from grounding.codecs.grammar import Grammar
 from grounding.errors import ConfigError, PromptTooLongError
-from grounding.images import Canvas
+from grounding.model.answers import Ask, ModelAnswer, Reader, Row, repeats
 from grounding.model.cache import RowCache, rows_of
 from grounding.model.constrain import GrammarCompiler, GrammarLogitsProcessor
 from grounding.model.fusion import PAD, PROMPT
 from grounding.model.modeling import GroundingForConditionalGeneration
 from grounding.model.processing import GroundingProcessor
-from grounding.result import Problem, Region
+from grounding.result import Region
+
+__all__ = ["Ask", "DecodeOptions", "Decoder", "ModelAnswer", "Timing"]
 
 SMOOTHING = 9
 """Bins over which mass is summed to find a coordinate's mode: what training spreads over neighbours counts together."""
 WINDOW = 12
 """Bins on either side of the mode whose mean is the coordinate, and whose mass is its probability."""
-DUPLICATE_IOU = 0.85
-"""Two boxes of one label that overlap so much are one thing said twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One prompt about one picture. Asks with the very same `image` object share its encoding."""
-
-    image: Image
-    prompt: str
-    canvas: Canvas
-    task: str = "locate"
-    grammar: Grammar | None = None
-    """What the answer may look like; None leaves it free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +58,6 @@ class DecodeOptions:
             raise ConfigError(f"presence_threshold is {self.presence_threshold}; it is a probability, 0 to 1")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelAnswer:
-    """What the model wrote, read."""
-
-    text: str
-    ids: tuple[int, ...]
-    probabilities: tuple[float, ...]
-    """Of each token; of a coordinate, its window's mass."""
-    regions: tuple[Region, ...]
-    problems: tuple[Problem, ...]
-    presence: float | None
-    """P(there is something to find), where the task asks."""
-
-
 @dataclass
 class Timing:
     """Seconds spent in each part, added up over calls; and how many pictures and tokens that was."""
@@ -98,27 +67,6 @@ class Timing:
     decode: float = 0.0
     pictures: int = 0
     tokens: int = 0
-
-
-@dataclass
-class _Row:
-    """An answer in the making."""
-
-    place: int
-    """Which of the asks it answers."""
-    room: int
-    """How many tokens it may have."""
-    ids: list[int] = field(default_factory=list)
-    probabilities: list[float] = field(default_factory=list)
-    coordinates: list[float | None] = field(default_factory=list)
-    """For each token, the coordinate of 0 to 1 that it stands for, or None for a word."""
-    presence: float | None = None
-
-    def add(self, token: int, probability: float, coordinate: float | None) -> None:
-        """One more token."""
-        self.ids.append(token)
-        self.probabilities.append(probability)
-        self.coordinates.append(coordinate)
 
 
 class Decoder:
@@ -137,6 +85,8 @@ class Decoder:
         self.bins = model.config.num_locations
         self.first = int(model.config.location_token_id or 0)
         self.compiler = GrammarCompiler(processor.tokenizer, size=int(model.config.text_config.vocab_size))
+        check_pair(model, processor, self.compiler.first)
+        self.reader = Reader(processor, self.first, self.bins)
         self.timing = Timing()
         self._last: tuple[Tensor, Cache] | None = None
         self._offsets = torch.arange(-WINDOW, WINDOW + 1, device=model.device)
@@ -187,7 +137,7 @@ class Decoder:
         for chunk in self._chunks(asks):
             for row in self._write([asks[place] for place in chunk]):
                 place = chunk[row.place]
-                answers[place] = self._read(asks[place], row)
+                answers[place] = self.reader.read(asks[place], row)
         return [answers[place] for place in range(len(asks))]
 
     @torch.inference_mode()
@@ -195,24 +145,24 @@ class Decoder:
         """Each region as soon as its last coordinate is written, then the whole answer."""
         reader = self.processor.codec_object.stream(ask.canvas, task=ask.task)
         text, kept = "", list[Region]()
-        row = _Row(0, 0)
+        row = Row(0, 0)
         for row in self._steps([ask]):
             whole = self.processor.text(row.ids)
             if whole.endswith("\ufffd"):
                 continue  # the last bytes of a character are still to come
             pieces, text = whole[len(text) :], whole
-            yield from self._news(self._finer(ask, row, text, reader.feed(pieces)), kept)
+            yield from self._news(self.reader.finer(ask, row, text, reader.feed(pieces)), kept)
         whole = self.processor.text(row.ids)
         last = reader.feed(whole[len(text) :])
         seen = reader.yielded
         decoded = reader.close()
-        yield from self._news(self._finer(ask, row, whole, (*last, *decoded.regions[seen:])), kept)
-        yield self._read(ask, row, decoded)
+        yield from self._news(self.reader.finer(ask, row, whole, (*last, *decoded.regions[seen:])), kept)
+        yield self.reader.read(ask, row, decoded)
 
     def _news(self, regions: Sequence[Region], kept: list[Region]) -> Iterator[Region]:
         """Those of the regions that repeat none of `kept`, to which they are added."""
         for region in regions:
-            if not _repeats(region, kept):
+            if not repeats(region, kept):
                 kept.append(region)
                 yield region
 
@@ -235,14 +185,14 @@ class Decoder:
         if chunk:
             yield chunk
 
-    def _write(self, asks: Sequence[Ask]) -> list[_Row]:
+    def _write(self, asks: Sequence[Ask]) -> list[Row]:
         """The finished rows of one batch."""
-        finished: dict[int, _Row] = {}
+        finished: dict[int, Row] = {}
         for row in self._steps(asks):
             finished[row.place] = row
         return list(finished.values())
 
-    def _steps(self, asks: Sequence[Ask]) -> Iterator[_Row]:
+    def _steps(self, asks: Sequence[Ask]) -> Iterator[Row]:
         """Every row after every token it has written; the last time it comes out it is whole."""
         images = list({id(ask.image): ask.image for ask in asks}.values())
         pictures = self.encode(images)
@@ -253,7 +203,7 @@ class Decoder:
         prompts = self.processor.encode_prompts([ask.prompt for ask in asks])
         longest, count = max(map(len, prompts)), pictures.get_seq_length()
         rows = [
-            _Row(place, self._room(count, prompt, ask))
+            Row(place, self._room(count, prompt, ask))
             for place, (prompt, ask) in enumerate(zip(prompts, asks, strict=True))
         ]
         pad = self.processor.ids[0]
@@ -284,12 +234,12 @@ class Decoder:
     def _follow(
         self,
         asks: Sequence[Ask],
-        rows: list[_Row],
+        rows: list[Row],
         logits: Tensor,
         cache: RowCache | DynamicCache,
         mask: Tensor | None,
         positions: Tensor,
-    ) -> Iterator[_Row]:
+    ) -> Iterator[Row]:
         """Token by token, dropping rows that have ended."""
         options, end = self.options, self.processor.ids[2]
         limits = GrammarLogitsProcessor(
@@ -370,72 +320,6 @@ class Decoder:
         allowed = spread.gather(1, mean.round().long().clamp(0, bins - 1)[:, None])[:, 0] > 0
         return torch.where(allowed, mean, mode.float()), inside
 
-    def _read(self, ask: Ask, row: _Row, decoded: Decoded | None = None) -> ModelAnswer:
-        """The row's text, decoded, with finer boxes and scores, without boxes said twice."""
-        end = self.processor.ids[2]
-        text = self.processor.text(row.ids)
-        decoded = decoded or self.processor.codec_object.decode(text, ask.canvas, task=ask.task)
-        problems = list(decoded.problems)
-        if row.ids[-1] != end:
-            problems.append(Problem("truncated", f"cut after {len(row.ids)} tokens", (len(text), len(text))))
-        regions: list[Region] = []
-        for region in self._finer(ask, row, text, decoded.regions):
-            if _repeats(region, regions):
-                span = region.span if decoded.text is None else None  # else it counts the characters of another text
-                problems.append(Problem("duplicate", "a box that was written before; kept once", span))
-            else:
-                regions.append(region)
-        return ModelAnswer(
-            text, tuple(row.ids), tuple(row.probabilities), tuple(regions), tuple(problems), row.presence
-        )
-
-    def _finer(self, ask: Ask, row: _Row, text: str, regions: Sequence[Region]) -> list[Region]:
-        """The regions of `text` with coordinates between the bins, and scores. Boxes are known again by their bins."""
-        if not regions:
-            return []
-        if ask.task == "segment":
-            return [replace(region, score=self._outline_score(row, text, region)) for region in regions]
-        known = self._boxes(row)
-        width, height, top = ask.canvas.width, ask.canvas.height, self.bins - 1
-        finer = []
-        for region in regions:
-            x1, y1, x2, y2 = region.box
-            key = (round(y1 / height * top), round(x1 / width * top), round(y2 / height * top), round(x2 / width * top))
-            if key in known:
-                (y1, x1, y2, x2), score = known[key]
-                region = replace(region, box=(x1 * width, y1 * height, x2 * width, y2 * height), score=score)
-            finer.append(region)
-        return finer
-
-    def _boxes(self, row: _Row) -> dict[tuple[int, ...], tuple[tuple[float, ...], float]]:
-        """Bins of each box that was written, to its coordinates of 0 to 1 and its score; both y1 x1 y2 x2, in order."""
-        known: dict[tuple[int, ...], tuple[tuple[float, ...], float]] = {}
-        run: list[int] = []
-        for place, coordinate in enumerate(row.coordinates):
-            if coordinate is None:
-                if run and self.processor.text(row.ids[place : place + 1]).strip(BLANK_OR_COMMA):
-                    run = []  # as the codec reads it, blanks and commas do not break a box
-                continue
-            run.append(place)
-            if len(run) == 4:
-                values = _ordered([row.coordinates[at] or 0.0 for at in run])
-                bins = _ordered([row.ids[at] - self.first for at in run])
-                known.setdefault(bins, (values, self._score(row, [row.probabilities[at] for at in run])))
-                run = []
-        return known
-
-    def _outline_score(self, row: _Row, text: str, region: Region) -> float:
-        """The score of an outline, by its place among the coordinates of the answer."""
-        held = [p for p, c in zip(row.probabilities, row.coordinates, strict=True) if c is not None]
-        start, end = region.span or (0, len(text))
-        before, inside = text.count("<loc", 0, start), text.count("<loc", start, end)
-        return self._score(row, held[before : before + inside])
-
-    def _score(self, row: _Row, held: Sequence[float]) -> float:
-        """The geometric mean of what the coordinates' windows hold, times the probability of presence."""
-        score = math.prod(held) ** (1 / max(1, len(held))) * (1.0 if row.presence is None else row.presence)
-        return min(max(score, 0.0), 1.0)
-
     def _room(self, image_tokens: int, prompt: Sequence[int], ask: Ask) -> int:
         """How many tokens an answer may have behind this picture and prompt. Raises PromptTooLongError."""
         places = getattr(self.model.config.text_config, "max_position_embeddings", None) or 1 << 20
@@ -453,20 +337,23 @@ class Decoder:
         setattr(self.timing, part, getattr(self.timing, part) + time.perf_counter() - start)
 
 
+def check_pair(model: GroundingForConditionalGeneration, processor: GroundingProcessor, first: int) -> None:
+    """Raises ConfigError where model and processor don't belong together; `first`: the tokenizer's id of bin 0."""
+    config = model.config
+    for what, mine, theirs in (
+        ("location_token_id", config.location_token_id, first),
+        ("image_token_id", config.image_token_id, processor.ids[3]),
+        ("codec", config.codec, processor.codec),
+        ("resize", config.resize, processor.image_processor.resize),
+    ):
+        if mine != theirs:
+            raise ConfigError(
+                f"{what} is {mine!r} for the model and {theirs!r} for its processor: load both from one directory"
+            )
+
+
 def gaps_filled(rows: Sequence[int]) -> list[int]:
     """The same rows, as many as possible at their own places: those from behind move into the gaps."""
     behind = [row for row in rows if row >= len(rows)]
     staying = set(rows)
     return [place if place in staying else behind.pop() for place in range(len(rows))]
-
-
-def _ordered(box: Sequence[Any]) -> tuple[Any, ...]:
-    """y1 x1 y2 x2 of any two corners."""
-    y1, x1, y2, x2 = box
-    return min(y1, y2), min(x1, x2), max(y1, y2), max(x1, x2)
-
-
-def _repeats(region: Region, others: Sequence[Region]) -> bool:
-    """Whether one of `others` is the same thing: the same label, nearly the same box."""
-    same = [other.box for other in others if other.label == region.label]
-    return bool(same) and float(iou([region.box], same).max()) > DUPLICATE_IOU
