@@ -1,5 +1,7 @@
 """The processor: the layout of a prompt, texts back from ids, files that come back, and nothing loud on stderr."""
 
+import copy
+
 import pytest
 import torch
 from PIL import Image
@@ -73,6 +75,19 @@ def test_a_prompt_over_the_limit_is_refused_with_its_length(processor):
     with pytest.raises(PromptTooLongError):
         processor.encode_prompts(["caption", f"locate {words}"])
     assert len(tiny.processor(max_prompt_tokens=500).encode_prompts([f"locate {words}"])[0]) > 128
+
+
+def test_a_prompt_over_the_limit_is_refused_and_nothing_else_is_said(caplog):
+    fresh = tiny.processor()
+    fresh.tokenizer = copy.deepcopy(fresh.tokenizer)  # it warns once
+    logger = logging.get_logger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        with pytest.raises(PromptTooLongError):
+            fresh.encode_prompts(["locate " + "star " * 700])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == []
 
 
 def test_pictures_and_texts_must_be_as_many(processor):

@@ -59,7 +59,7 @@ class GroundingProcessor(ProcessorMixin):
     def encode_prompts(self, prompts: Sequence[str]) -> list[list[int]]:
         """Ids of each prompt, <bos> first, without image tokens. Raises PromptTooLongError."""
         _, bos, _, _ = self.ids
-        rows = [[bos, *ids] for ids in self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]]
+        rows = [[bos, *ids] for ids in self._tokens(prompts)]
         for prompt, row in zip(prompts, rows, strict=True):
             if len(row) > self.max_prompt_tokens:
                 raise PromptTooLongError(
@@ -71,7 +71,12 @@ class GroundingProcessor(ProcessorMixin):
     def encode_answers(self, answers: Sequence[str]) -> list[list[int]]:
         """Ids of each answer, <eos> last."""
         _, _, eos, _ = self.ids
-        return [[*ids, eos] for ids in self.tokenizer(list(answers), add_special_tokens=False)["input_ids"]]
+        return [[*ids, eos] for ids in self._tokens(answers)]
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text; quietly, as those that are too long are refused, or cut, with a sentence of ours."""
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return rows
 
     def __call__(
         self,
