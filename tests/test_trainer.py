@@ -75,6 +75,13 @@ def test_a_finished_run_that_is_started_again_leaves_its_model_as_it_is(trained,
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
+@pytest.mark.parametrize("changes", [{"width": 128}, {"image_size": 96}, {"text_layers": 2}])
+def test_a_folder_with_a_run_of_another_shape_is_refused(changes, trained):
+    ((name, value),) = changes.items()
+    with pytest.raises(ConfigError, match=f"{name} is {value}, and {getattr(CONFIG, name)} in the run"):
+        train(dataclasses.replace(CONFIG, out=trained, **changes))
+
+
 def test_the_finished_model_answers(trained):
     model = AutoModelForImageTextToText.from_pretrained(trained / "model")
     processor = AutoProcessor.from_pretrained(trained / "model")

@@ -22,6 +22,7 @@ from grounding.data.scenes.generate import MIXTURE, Picture, PictureOptions
 from grounding.data.scenes.scene import SceneOptions, training_options
 from grounding.data.scenes.sprites import SpriteSet
 from grounding.data.scenes.things import KINDS, names_of
+from grounding.errors import ConfigError
 from grounding.model import (
     GroundingConfig,
     GroundingForConditionalGeneration,
@@ -228,8 +229,22 @@ class LogFile(TrainerCallback):
             file.write(json.dumps({"step": state.global_step, "time": round(time.time()), **values}) + "\n")
 
 
+def check_same_shape(config: TrainingConfig) -> None:
+    """Raises ConfigError where the folder holds a run whose weights have another shape than this one's."""
+    told = config.out / "run.json"
+    before = json.loads(told.read_text())["config"] if told.is_file() else {}
+    for name in ("image_size", "width", "vision_layers", "text_layers", "vocab_size"):
+        now = getattr(config, name)
+        if before.get(name, now) != now:
+            raise ConfigError(
+                f"{name} is {now}, and {before[name]} in the run that {config.out} holds: "
+                f"give it {before[name]} to go on with that run, or another folder"
+            )
+
+
 def train(config: TrainingConfig) -> Path:
     """Run or resume the training; the folder of the finished model."""
+    check_same_shape(config)
     config.out.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
     run = SceneRun(config)
