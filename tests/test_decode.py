@@ -171,10 +171,10 @@ def test_time_is_noted_for_each_part(decoder, processor):
 
 @pytest.mark.parametrize("limited", [True, False])
 def test_a_stream_gives_the_regions_of_the_whole(limited, tiny_model, processor):
-    decoder = Decoder(tiny_model, processor, dataclasses.replace(SHORT, max_new_tokens=40))
+    decoder = Decoder(tiny_model, processor, dataclasses.replace(SHORT, max_new_tokens=32))
     shown = 0
     tasks = set()
-    for ask in tiny.asks(processor, 36, grammar=limited):
+    for ask in tiny.asks(processor, 24, grammar=limited):
         *regions, answer = decoder.stream(ask)
         same(answer, decoder.answer(ask))
         assert tuple(regions) == answer.regions
