@@ -26,7 +26,7 @@ class TrainingConfig:
     """Phrases asked of a picture, at most, in one pass."""
     most_tokens: int = 144
     """Text tokens of a picture's phrases together, at most; those over it wait for another picture."""
-    dense_steps: int = 1000
+    dense_steps: int = 1750
     """The first so many steps train the vision encoder alone, on what each patch shows: denser signal than text."""
     matrix_lr: float = 2e-3
     """Learning rate of Muon, for the matrices of the blocks."""
@@ -54,7 +54,7 @@ class TrainingConfig:
     """Tokens, the 1,024 locations included."""
     sprites: Path | None = None
     """Folder of named cut-outs to draw besides shapes."""
-    sprite_share: float = 0.2
+    sprite_share: float = 0.12
     """Share of pictures with sprites, where a folder is given."""
     seed: int = 0
     """Of weights and scenes."""

@@ -57,20 +57,20 @@ SKILLS: dict[str, Builder] = {
 """Skill to what asks for it; the names of the accuracy table."""
 
 MIXTURE: dict[str, float] = {
-    "attribute": 0.20,
-    "relation": 0.14,
-    "nearest": 0.10,
-    "place": 0.08,
+    "attribute": 0.13,
+    "relation": 0.09,
+    "nearest": 0.15,
+    "place": 0.05,
     "size": 0.05,
-    "ordinal": 0.09,
-    "all": 0.06,
-    "absent": 0.09,
-    "detect": 0.08,
-    "count": 0.06,
-    "describe_box": 0.05,
-    "describe_point": 0.05,
-    "caption": 0.03,
-    "segment": 0.03,
+    "ordinal": 0.12,
+    "all": 0.05,
+    "absent": 0.13,
+    "detect": 0.11,
+    "count": 0.11,
+    "describe_box": 0.09,
+    "describe_point": 0.04,
+    "caption": 0.02,
+    "segment": 0.02,
     "answer": 0.03,
 }
 """How often each skill is tried; those that bind or compare are asked more than their share."""
