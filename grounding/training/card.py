@@ -94,7 +94,10 @@ def draw_curve(log: list[dict[str, Any]], path: Path) -> None:
 
 
 def write_card(run: Path, figures_path: Path, out: Path) -> Path:
-    """`README.md` in `out`, where the finished weights already lie; its path."""
+    """`README.md` in `out`, where the finished weights already lie; its path.
+
+    What was changed by hand while the run went on stands in its folder's `changes.md`, where there is one.
+    """
     log = read_log(run / "log.jsonl")
     settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
     columns = read_figures(figures_path)
@@ -111,6 +114,8 @@ def write_card(run: Path, figures_path: Path, out: Path) -> Path:
         "Every bar is met." if not missed else "Bars that are missed:\n\n" + "\n".join(f"- {line}" for line in missed)
     )
     grid = config["image_size"] // 16
+    notes = run / "changes.md"
+    changes = f"\n{notes.read_text(encoding='utf-8').strip()}\n" if notes.is_file() else ""
     text = f"""# The model this package ships
 
 A vision-language model with location tokens, trained from scratch on drawn scenes: {count / 1e6:.1f} million
@@ -144,7 +149,7 @@ one row), {hours:.1f} hours on two CPU cores in bfloat16 at {rate:.0f} pictures 
 {config["decay_steps"]:,} falling to zero; soft coordinates of {config["location_sigma"]} bins. Seed {config["seed"]};
 python {versions["python"]}, torch {versions["torch"]}, transformers {versions["transformers"]}. `log.jsonl` has the
 accuracies that the run was watched by, `run.json` every setting.
-
+{changes}
 ![accuracy while training](curve.png)
 """
     draw_curve(log, out / "curve.png")
