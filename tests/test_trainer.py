@@ -115,6 +115,17 @@ def test_another_seed_trains_on_other_pictures_from_other_weights(trained):
     assert not torch.equal(one["model.projector.weight"], three["model.projector.weight"])
 
 
+def test_a_finished_model_can_be_gone_on_with_in_another_folder(trained, tmp_path):
+    config = dataclasses.replace(CONFIG, out=tmp_path / "more", start_from=trained / "model", seed=1)
+    more = SceneRun(config)
+    before = load_file(trained / "model" / "model.safetensors")
+    started = more.build_model().model.state_dict()
+    assert all(torch.equal(started[name], value.to(started[name].dtype)) for name, value in before.items())
+    assert more.processor.encode_prompts(["locate the red star"]) == tiny.processor().encode_prompts(
+        ["locate the red star"]
+    )
+
+
 def test_rates_rise_twice_and_fall_to_zero(trained, tmp_path):
     from transformers import TrainingArguments
 

@@ -14,6 +14,8 @@ class TrainingConfig:
 
     out: Path = Path("runs/scenes")
     """Folder of checkpoints, logs and sheets; a run found there is resumed."""
+    start_from: Path | None = None
+    """Folder of a finished model to start from, in place of fresh weights; take another seed than it had."""
     steps: int = 12000
     """Optimizer steps in all."""
     decay_steps: int = 2500

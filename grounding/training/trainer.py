@@ -67,6 +67,10 @@ class SceneRun:
         if (folder / "processor_config.json").is_file() or (folder / "tokenizer.json").is_file():
             processor: GroundingProcessor = GroundingProcessor.from_pretrained(folder)
             return processor
+        if config.start_from is not None:
+            processor = GroundingProcessor.from_pretrained(config.start_from)
+            processor.save_pretrained(folder)
+            return processor
         stream = SceneStream(self.mixture, HELD_OUT_SEED + 10_000_000, 4000)
         texts = [text for picture in stream for s in picture.samples for text in (s.prompt, s.answer)]
         tokenizer = train_tokenizer([*texts, *(f"the {name}" for name in self.vocabularies.names)], config.vocab_size)
@@ -76,9 +80,12 @@ class SceneRun:
         return processor
 
     def build_model(self) -> TrainingModel:
-        """Fresh weights of the run's seed."""
+        """Fresh weights of the run's seed, or those of the model to start from, under heads of the run's seed."""
         config = self.config
         torch.manual_seed(config.seed)
+        if config.start_from is not None:
+            model = GroundingForConditionalGeneration.from_pretrained(config.start_from, dtype=torch.float32)
+            return TrainingModel(model, self.vocabularies.counts, config)
         shape = {
             "hidden_size": config.width,
             "intermediate_size": 4 * config.width,
