@@ -25,10 +25,10 @@ $(READY): pyproject.toml constraints.txt
 	  else $(PYTHON) -m venv $(VENV); fi; \
 	fi
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv pip install --python $(PY) -e '.[dev]' $(CONSTRAINTS); \
+	  uv pip install --compile-bytecode --python $(PY) -e '.[dev]' $(CONSTRAINTS); \
 	else \
 	  $(PY) -m pip install --quiet --disable-pip-version-check uv && \
-	  $(VENV)/bin/uv pip install --python $(PY) -e '.[dev]' $(CONSTRAINTS); \
+	  $(VENV)/bin/uv pip install --compile-bytecode --python $(PY) -e '.[dev]' $(CONSTRAINTS); \
 	fi
 	@touch $@
 

@@ -93,6 +93,10 @@ class Decoder:
 
     # ---- pictures
 
+    def forget(self) -> None:
+        """Let go of the last picture: the next question encodes it anew. For timing, and after a change of weights."""
+        self._last = None
+
     @torch.inference_mode()
     def encode(self, images: Sequence[Image]) -> Cache:
         """Keys and values of pictures, at most `picture_batch` of them at a time in memory of the encoder."""
