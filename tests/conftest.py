@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# Tiny models gain nothing from threads, and lose much where another process wants the same cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 
