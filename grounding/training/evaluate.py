@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -148,8 +149,9 @@ def _mask_iou(regions: Sequence[Region], sample: SceneSample, picture: Picture) 
     return float((true & said).sum() / union) if union else 1.0
 
 
-def _words(text: str) -> str:
-    return " ".join(piece.partition(">")[2] or piece for piece in text.replace("<", " <").split("<")).strip()
+def _words(text: str) -> list[str]:
+    """The words of an answer, without its location tokens."""
+    return re.sub(r"<[^<>]*>", " ", text).split()
 
 
 def _close(answer: ModelAnswer, sample: SceneSample) -> bool:
