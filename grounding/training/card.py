@@ -110,6 +110,7 @@ def write_card(run: Path, figures_path: Path, out: Path) -> Path:
     pictures = step * config["batch_size"]
     missed = missed_bars(next(iter(columns.values())))
     n = next(iter(next(iter(columns.values()))["attribute"].values())).n
+    others = min(next(iter(table["attribute"].values())).n for table in columns.values())
     verdict = (
         "Every bar is met." if not missed else "Bars that are missed:\n\n" + "\n".join(f"- {line}" for line in missed)
     )
@@ -131,7 +132,7 @@ and stickers that `grounding data draw` draws. It has seen no photograph: on one
 
 ## Figures
 
-{n} samples a line on scenes with fresh seeds (held-out and sticker scenes: fewer), greedy, within the grammar; 95 %
+{n} samples a line on scenes with fresh seeds (other columns: {others}), greedy, within the grammar; 95 %
 intervals over pictures. Accuracy is IoU 0.5 or more of the first box. "Held-out style": backgrounds and a fill never
 trained on. "Held-out pairs": the thing asked for is a colour and a shape never trained on together. Made by
 `python -m grounding.training.evaluate --model grounding/weights --n {n} --sprites STICKERS --out card.json`.
