@@ -73,6 +73,16 @@ class Codec(ABC):
     def stream(self, canvas: Canvas, *, task: str = "locate") -> Stream:
         """A reader for an answer that arrives in pieces."""
 
+    def canvas(self, width: int, height: int, *, input_size: tuple[int, int] | None = None) -> Canvas:
+        """What the family's coordinates count along, for a picture of `width` x `height` px.
+
+        Most families count along the picture's own sides; those that pad it, or that write pixels of the picture they
+        were given (`input_size`: its width and height), answer otherwise. Raises InputError where a size is missing.
+        """
+        from grounding.images import Canvas
+
+        return Canvas.squash(width, height, *input_size) if input_size else Canvas.identity(width, height)
+
     def decode(self, text: str, canvas: Canvas, *, task: str = "locate") -> Decoded:
         """What `text` says, in pixels of the original image. Never raises on any text."""
         stream = self.stream(canvas, task=task)
@@ -144,27 +154,30 @@ class TagLexer:
 _NOT_IN_WORDS = re.compile(r"</?(?:loc|seg|p>|image>|bos>|eos>|pad>)", re.IGNORECASE)
 
 
-def clean_words(words: object, what: str) -> str:
-    """`words` with single spaces, fit for a prompt. PromptError where they say nothing or hold markup of the text."""
+def clean_words(words: object, what: str, markup: re.Pattern[str] = _NOT_IN_WORDS) -> str:
+    """`words` with single spaces, fit for a prompt. PromptError where they say nothing or hold `markup`."""
     if not isinstance(words, str):
         raise PromptError(f"a {what} is text; got {type(words).__name__} {words!r:.60}")
     tidy = " ".join(words.split())
     if not tidy:
         raise PromptError(f"the {what} {words!r:.60} is empty: say in words what is meant")
-    if "<" in tidy and (markup := _NOT_IN_WORDS.search(tidy)):
-        raise PromptError(f"the {what} {tidy!r:.60} holds {markup[0]!r}, which the model reads as markup: leave it out")
+    if found := markup.search(tidy):
+        raise PromptError(f"the {what} {tidy!r:.60} holds {found[0]!r}, which the model reads as markup: leave it out")
     return tidy
 
 
-def clean_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, each once and in order, fit for a prompt that joins them with semicolons. Raises PromptError."""
+def clean_names(
+    names: Sequence[str], markup: re.Pattern[str] = _NOT_IN_WORDS, separators: str = ";；"
+) -> tuple[str, ...]:
+    """The names, each once and in order, fit for a prompt that joins them with a separator. Raises PromptError."""
     names = (names,) if isinstance(names, str) else names
-    tidy = tuple(dict.fromkeys(clean_words(name, "name") for name in names))
+    tidy = tuple(dict.fromkeys(clean_words(name, "name", markup) for name in names))
     if not tidy:
         raise PromptError("no name was given: name at least one thing to look for")
     for name in tidy:
-        if ";" in name or "；" in name:
-            raise PromptError(f"the name {name!r:.60} holds a semicolon, which separates names: give two names instead")
+        if any(separator in name for separator in separators):
+            kind = "semicolon" if ";" in separators else "comma"
+            raise PromptError(f"the name {name!r:.60} holds a {kind}, which separates names: give two names instead")
     return tidy
 
 

@@ -7,6 +7,7 @@ written down anywhere else. Numbers are plain floats: training data is encoded t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -38,11 +39,29 @@ def rounding_writer(top: int) -> Callable[[float], int]:
     return write
 
 
+def flooring_writer(bins: int, top: int) -> Callable[[float], int]:
+    """`floor(v * bins)`, clipped to 0 and `top`: the bin that holds the value."""
+
+    def write(fraction: float) -> int:
+        return min(int(fraction * bins), top) if fraction > 0.0 else 0
+
+    return write
+
+
 def dividing_reader(divisor: int) -> Callable[[float], float]:
     """`bin / divisor`."""
 
     def read(bin_: float) -> float:
         return bin_ / divisor
+
+    return read
+
+
+def middle_reader(bins: int) -> Callable[[float], float]:
+    """`(bin + 0.5) / bins`, the middle of what `flooring_writer` puts into a bin; never over 1."""
+
+    def read(bin_: float) -> float:
+        return min((bin_ + 0.5) / bins, 1.0)
 
     return read
 
@@ -58,6 +77,102 @@ PALIGEMMA: Mapping[str, BinRule] = {
         1023, rounding_writer(1023), dividing_reader(1024), "supervision, detection/vlm.py, from_paligemma"
     ),
 }  # fmt: skip
+
+
+def _even(bins: int, source: str, top: int | None = None) -> BinRule:
+    """`round(v * bins)` and `bin / bins`, up to `top`."""
+    nearest, last = rounding_writer(bins), bins if top is None else top
+
+    def write(fraction: float) -> int:
+        return min(nearest(fraction), last)
+
+    return BinRule(last, nearest if last == bins else write, dividing_reader(bins), source)
+
+
+FLORENCE_2: Mapping[str, BinRule] = {
+    "official": BinRule(
+        999, flooring_writer(1000, 999), middle_reader(1000), "transformers, models/florence2/processing_florence2.py"
+    ),
+    "supervision": BinRule(
+        999, flooring_writer(1000, 999), dividing_reader(1000), "supervision, detection/vlm.py, from_florence_2"
+    ),
+}
+"""Official, but for the truncation to whole pixels that transformers adds when it gives the boxes out."""
+
+QWEN_VL: Mapping[str, BinRule] = {
+    # Its paper says [0, 1000) and its evaluation divides by 999; writing the nearest of those keeps to both.
+    "official": _even(999, "Qwen-VL, eval_mm/evaluate_grounding.py: boxes / 999"),
+    "thousand": BinRule(999, flooring_writer(1000, 999), dividing_reader(1000), "Qwen-VL, tokenization_qwen.py"),
+}
+
+QWEN2_VL: Mapping[str, BinRule] = {"official": _even(1000, "Qwen2-VL report, on grounding: 0 to 1000, both included")}
+
+QWEN3_VL: Mapping[str, BinRule] = {"official": _even(1000, "Qwen3-VL cookbooks, 2d_grounding: bin / 1000")}
+
+INTERNVL: Mapping[str, BinRule] = {"official": _even(1000, "InternVL, eval/refcoco/evaluate_grounding.py")}
+
+DEEPSEEK_VL2: Mapping[str, BinRule] = {
+    "official": _even(999, "DeepSeek-VL2, inference.py, parse_ref_bbox: bin / 999"),
+}
+
+COGVLM: Mapping[str, BinRule] = {
+    "official": _even(1000, "CogVLM, README, section on grounding: 000 to 999 of 1000", top=999),
+}
+
+SHIKRA: Mapping[str, BinRule] = {"official": _even(1000, "Shikra, config: three decimals of the padded square")}
+
+LLAVA: Mapping[str, BinRule] = {"official": _even(100, "LLaVA-1.5: two decimals of the padded square")}
+
+KIMI_VL: Mapping[str, BinRule] = {"official": _even(1000, "Kimi-VL model card: three decimals, 0 to 1")}
+
+MINIGPT_V2: Mapping[str, BinRule] = {"official": _even(100, "MiniGPT-4, minigpt4/common/eval_utils.py: bin / 100")}
+
+FERRET: Mapping[str, BinRule] = {
+    "middle": BinRule(999, flooring_writer(1000, 999), middle_reader(1000), "the middle of what the writer floors"),
+    "official": BinRule(
+        999, flooring_writer(1000, 999), dividing_reader(1000), "ml-ferret, eval_refexp.py: int(q * size / 1000)"
+    ),
+}
+
+OFA: Mapping[str, BinRule] = {"official": _even(999, "OFA, data/mm_data/refcoco_dataset.py: round(v * 999)")}
+
+REX_OMNI: Mapping[str, BinRule] = {
+    "middle": BinRule(999, flooring_writer(999, 999), middle_reader(999), "the middle of what the writer floors"),
+    "official": BinRule(999, flooring_writer(999, 999), dividing_reader(999), "Rex-Omni, parser: bin / 999"),
+}
+
+LOCATE_ANYTHING: Mapping[str, BinRule] = {"official": _even(1000, "LocateAnything model card: bin / 1000")}
+
+GEMINI: Mapping[str, BinRule] = {"official": _even(1000, "Gemini API guide, image understanding: box_2d / 1000")}
+
+GLM_45V: Mapping[str, BinRule] = {"official": _even(1000, "GLM-4.5V model card: 0 to 1000, relative")}
+
+JSON_BOXES: Mapping[str, BinRule] = {"official": _even(1000, "our own prompt: 0 to 1000")}
+
+MOLMO: Mapping[str, BinRule] = {"official": _even(1000, "Molmo model card: percent with one decimal")}
+"""Tenths of a percent, so that what is written has one decimal."""
+
+MOLMO_2: Mapping[str, BinRule] = {"official": _even(1000, "Molmo 2 model card: 0 to 1000")}
+
+KOSMOS_2_PATCHES = 32
+"""Patches along a side (transformers, models/kosmos2/processing_kosmos2.py)."""
+
+
+def kosmos_write(x1: float, y1: float, x2: float, y2: float) -> tuple[int, int]:
+    """Upper-left and lower-right patch of a box in fractions: `floor(v * 32)` and `ceil(v * 32 - 1)`, never crossed."""
+    side = KOSMOS_2_PATCHES
+    left, top = (min(max(math.floor(v * side), 0), side - 1) for v in (x1, y1))
+    right, bottom = (min(max(math.ceil(v * side - 1), 0), side - 1) for v in (x2, y2))
+    return top * side + left, max(bottom, top) * side + max(right, left)
+
+
+def kosmos_read(upper_left: int, lower_right: int) -> tuple[float, float, float, float]:
+    """Fractions x1 y1 x2 y2 of a box: middles of patches, or the outer edges where both share a column or a row."""
+    side = KOSMOS_2_PATCHES
+    (top, left), (bottom, right) = divmod(upper_left, side), divmod(lower_right, side)
+    x1, x2 = (left / side, (left + 1) / side) if left == right else ((left + 0.5) / side, (right + 0.5) / side)
+    y1, y2 = (top / side, (top + 1) / side) if top == bottom else ((top + 0.5) / side, (bottom + 0.5) / side)
+    return x1, y1, x2, y2
 
 
 def pick_rule(family: str, rules: Mapping[str, BinRule], rounding: str | None) -> BinRule:
