@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from grounding.errors import ConfigError
 
@@ -110,6 +111,14 @@ QWEN_VL: Mapping[str, BinRule] = {
 
 QWEN2_VL: Mapping[str, BinRule] = {"official": _even(1000, "Qwen2-VL report, on grounding: 0 to 1000, both included")}
 
+
+def pixel_rule(side: int) -> BinRule:
+    """Absolute pixels of a resized picture's side: `round(v * side)`, at most `side - 1`."""
+    return _even(side, "Qwen2.5-VL, qwen-vl-finetune/tools/process_bbox.ipynb", top=side - 1)
+
+
+QWEN25_VL: Mapping[str, Callable[[int], BinRule]] = {"official": pixel_rule}
+
 QWEN3_VL: Mapping[str, BinRule] = {"official": _even(1000, "Qwen3-VL cookbooks, 2d_grounding: bin / 1000")}
 
 INTERNVL: Mapping[str, BinRule] = {"official": _even(1000, "InternVL, eval/refcoco/evaluate_grounding.py")}
@@ -126,7 +135,10 @@ SHIKRA: Mapping[str, BinRule] = {"official": _even(1000, "Shikra, config: three 
 
 LLAVA: Mapping[str, BinRule] = {"official": _even(100, "LLaVA-1.5: two decimals of the padded square")}
 
-KIMI_VL: Mapping[str, BinRule] = {"official": _even(1000, "Kimi-VL model card: three decimals, 0 to 1")}
+KIMI_VL: Mapping[str, BinRule] = {
+    # Nobody of the family wrote it down: three decimals of the picture's sides are what its answers show.
+    "official": _even(1000, "answers recorded in issue 56 of the Kimi-VL repository"),
+}
 
 MINIGPT_V2: Mapping[str, BinRule] = {
     # Its training data (minigpt4/datasets/datasets/coco_dataset.py) is int(v * 100), with 100 for the far edge alone.
@@ -149,10 +161,14 @@ OFA: Mapping[str, BinRule] = {
 
 REX_OMNI: Mapping[str, BinRule] = {
     "middle": BinRule(999, flooring_writer(999, 999), middle_reader(999), "the middle of what the writer floors"),
-    "official": BinRule(999, flooring_writer(999, 999), dividing_reader(999), "Rex-Omni, parser: bin / 999"),
+    "official": BinRule(
+        999, flooring_writer(999, 999), dividing_reader(999), "Rex-Omni, rex_omni/parser.py: bin / 999"
+    ),
 }
 
-LOCATE_ANYTHING: Mapping[str, BinRule] = {"official": _even(1000, "LocateAnything model card: bin / 1000")}
+LOCATE_ANYTHING: Mapping[str, BinRule] = {
+    "official": _even(1000, "NVlabs/Eagle, Embodied/locateanything_worker.py: bin / 1000")
+}
 
 GEMINI: Mapping[str, BinRule] = {"official": _even(1000, "Gemini API guide, image understanding: box_2d / 1000")}
 
@@ -160,10 +176,12 @@ GLM_45V: Mapping[str, BinRule] = {"official": _even(1000, "GLM-4.5V model card: 
 
 JSON_BOXES: Mapping[str, BinRule] = {"official": _even(1000, "our own prompt: 0 to 1000")}
 
-MOLMO: Mapping[str, BinRule] = {"official": _even(1000, "Molmo model card: percent with one decimal")}
+MOLMO: Mapping[str, BinRule] = {"official": _even(1000, "Molmo, olmo/data/data_formatter.py: percent with one decimal")}
 """Tenths of a percent, so that what is written has one decimal."""
 
-MOLMO_2: Mapping[str, BinRule] = {"official": _even(1000, "Molmo 2 model card: 0 to 1000")}
+MOLMO_2: Mapping[str, BinRule] = {
+    "official": _even(1000, "Molmo 2, olmo/preprocessing/point_formatter.py: round(1000 * v)")
+}
 
 KOSMOS_2_PATCHES = 32
 """Patches along a side (transformers, models/kosmos2/processing_kosmos2.py)."""
@@ -201,7 +219,10 @@ def kosmos_read(upper_left: int, lower_right: int, *, together: bool = False) ->
     return x1, y1, x2, y2
 
 
-def pick_rule(family: str, rules: Mapping[str, BinRule], rounding: str | None) -> BinRule:
+Rule = TypeVar("Rule")
+
+
+def pick_rule(family: str, rules: Mapping[str, Rule], rounding: str | None) -> Rule:
     """The rule named `rounding`, or the first one, which is the most accurate, for None. Raises ConfigError."""
     if rounding is None:
         return next(iter(rules.values()))
