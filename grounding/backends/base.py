@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from grounding.codecs.base import Codec, clean_names, clean_words
+from grounding.codecs.base import Codec, Decoded, clean_names, clean_words
 from grounding.errors import BackendError, BoxError, InputError, PromptError
 from grounding.images import Canvas, open_image
 from grounding.result import Grounding, Problem, Region
@@ -56,8 +56,9 @@ class Answer:
 class Grounder(ABC):
     """A model one can ask *where*.
 
-    A subclass sets `name` and `codec` and implements `_generate`; everything a caller sees is here. A picture is
-    anything `grounding.open_image` takes. Boxes and points are in pixels of the original, upright picture, x before y.
+    A subclass sets `name` and `codec` and implements `_generate`; everything a caller sees is here. A model that writes
+    no text has no codec and implements `tasks`, `_prompt` and `_decode` instead. A picture is anything
+    `grounding.open_image` takes. Boxes and points are in pixels of the original, upright picture, x before y.
     Questions that make no sense raise `InputError`; what the model wrote badly stands in `Grounding.problems`.
     """
 
@@ -149,6 +150,21 @@ class Grounder(ABC):
         """How coordinates in this model's text map to pixels; a model that normalizes to the whole picture keeps it."""
         return Canvas.identity(width, height)
 
+    def _prompt(self, question: Question, canvas: Canvas) -> str:
+        """How the question is put to the model: in its codec's words."""
+        return self.codec.prompt(
+            question.task,
+            question.phrase,
+            names=question.names,
+            box=question.box,
+            point=question.point,
+            canvas=canvas,
+        )
+
+    def _decode(self, request: Request, answer: Answer) -> Decoded:
+        """What the answer's text says, as its codec reads it."""
+        return self.codec.decode(answer.text, request.canvas, task=request.question.task)
+
     def _check_prompt(self, prompt: str) -> None:  # noqa: B027
         """Raises PromptTooLongError where the model can't read so much; models with a limit implement it."""
 
@@ -166,14 +182,7 @@ class Grounder(ABC):
             image = opened[key]
             question = self._checked(question, image.width, image.height)
             canvas = self._canvas(image.width, image.height)
-            prompt = self.codec.prompt(
-                question.task,
-                question.phrase,
-                names=question.names,
-                box=question.box,
-                point=question.point,
-                canvas=canvas,
-            )
+            prompt = self._prompt(question, canvas)
             self._check_prompt(prompt)
             requests.append(Request(image, question, prompt, canvas))
         return requests
@@ -196,7 +205,7 @@ class Grounder(ABC):
 
     def _wrap(self, request: Request, answer: Answer) -> Grounding:
         question = request.question
-        decoded = self.codec.decode(answer.text, request.canvas, task=question.task)
+        decoded = self._decode(request, answer)
         regions = decoded.regions if answer.regions is None else answer.regions
         problems = dict.fromkeys((*decoded.problems, *answer.problems))
         return Grounding(
