@@ -71,15 +71,18 @@ class Region:
     """x, y of the point it was asked or answered with."""
 
     def __post_init__(self) -> None:
-        x1, y1, x2, y2 = box = _numbers(self.box, 4, "a box")
-        if x1 > x2 or y1 > y2:
-            raise BoxError(f"a box runs from left to right and top to bottom, x1 <= x2 and y1 <= y2; seen {box}")
-        object.__setattr__(self, "box", box)
+        box, span = self.box, self.span
+        if not _is_plain_box(box):  # made by the thousand from numbers that need no second look
+            x1, y1, x2, y2 = box = _numbers(box, 4, "a box")
+            if x1 > x2 or y1 > y2:
+                raise BoxError(f"a box runs from left to right and top to bottom, x1 <= x2 and y1 <= y2; seen {box}")
+            object.__setattr__(self, "box", box)
         if self.score is not None:
             object.__setattr__(self, "score", _numbers((self.score,), 1, "a score")[0])
         if self.point is not None:
             object.__setattr__(self, "point", _numbers(self.point, 2, "a point"))
-        object.__setattr__(self, "span", _span(self.span))
+        if span is not None:
+            object.__setattr__(self, "span", _span(span))
 
     @property
     def xywh(self) -> tuple[float, float, float, float]:
@@ -334,6 +337,18 @@ def _category(label: str | None, category_ids: Mapping[str, int]) -> int:
     return category_ids[label]
 
 
+def _is_plain_box(box: object) -> bool:
+    """Whether it is a tuple of four finite floats in order, as Region keeps it."""
+    if type(box) is not tuple or len(box) != 4:
+        return False
+    x1, y1, x2, y2 = box
+    return (
+        type(x1) is type(y1) is type(x2) is type(y2) is float
+        and -math.inf < x1 <= x2 < math.inf
+        and -math.inf < y1 <= y2 < math.inf
+    )
+
+
 def _numbers(values: Iterable[float], length: int, what: str) -> Any:
     try:
         numbers = tuple(float(value) for value in values)
@@ -349,6 +364,8 @@ def _numbers(values: Iterable[float], length: int, what: str) -> Any:
 def _span(span: Sequence[int] | None) -> tuple[int, int] | None:
     if span is None:
         return None
+    if type(span) is tuple and len(span) == 2 and type(span[0]) is type(span[1]) is int and 0 <= span[0] <= span[1]:
+        return span
     start, end = (int(place) for place in span)
     if not 0 <= start <= end:
         raise InputError(f"a span is the start and end of some characters, 0 <= start <= end; seen {(start, end)}")

@@ -71,7 +71,8 @@ class Collector:
     ) -> None:
         self.regions: list[Region] = []
         self.problems: list[Problem] = []
-        self._frame = Frame(canvas)
+        self._frame = frame = Frame(canvas)
+        self._place = (frame.scale_x, frame.left, frame.scale_y, frame.top)
         self._read, self._step, self._y_first = read, step, y_first
         self._tops = (top, top) if read else (float(canvas.model_width), float(canvas.model_height))
         self._seen: set[tuple[Any, ...]] = set()
@@ -113,21 +114,24 @@ class Collector:
         if x1 > x2 or y1 > y2:
             self.report("inverted", "a box whose edges are swapped; read in order", start, end)
             x1, x2, y1, y2 = min(x1, x2), max(x1, x2), min(y1, y2), max(y1, y2)
-        frame, read = self._frame, self._read
-        if read:
-            box = (frame.x(read(x1)), frame.y(read(y1)), frame.x(read(x2)), frame.y(read(y2)))
+        wide, left, high, upper = self._place
+        if read := self._read:
+            x1, y1, x2, y2 = read(x1), read(y1), read(x2), read(y2)
         else:
-            box = (frame.x(x1 / top_x), frame.y(y1 / top_y), frame.x(x2 / top_x), frame.y(y2 / top_y))
+            x1, y1, x2, y2 = x1 / top_x, y1 / top_y, x2 / top_x, y2 / top_y
+        # Frame.x and Frame.y, written out: this is done for every box of every answer
+        box = (x1 * wide - left, y1 * high - upper, x2 * wide - left, y2 * high - upper)
         return self._inside(box, start, end)
 
     def add(
         self, box: Box, start: int, end: int, *, label: str | None = None, span: tuple[int, int] | None = None
     ) -> Region | None:
         """The region of a box that `box` gave; None, and reported, where it repeats one."""
-        if (*box, label, span) in self._seen:
+        key = (box, label, span)
+        if key in self._seen:
             self.report("duplicate", "a box that was written before; kept once", start, end)
             return None
-        self._seen.add((*box, label, span))
+        self._seen.add(key)
         region = Region(box, label=label, span=span or (start, end))
         self.regions.append(region)
         return region
