@@ -16,6 +16,7 @@ Prompts are those of the cookbooks. Nothing there: no trained form; an empty lis
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ class Qwen25VLCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self._pixels = pick_rule(self.name, QWEN25_VL, rounding)
+        self._pixels = lru_cache(maxsize=256)(pick_rule(self.name, QWEN25_VL, rounding))
 
     def canvas(
         self,
