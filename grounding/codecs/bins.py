@@ -106,10 +106,15 @@ FLORENCE_2: Mapping[str, BinRule] = {
 QWEN_VL: Mapping[str, BinRule] = {
     # Its paper says [0, 1000) and its evaluation divides by 999; writing the nearest of those keeps to both.
     "official": _even(999, "Qwen-VL, eval_mm/evaluate_grounding.py: boxes / 999"),
-    "thousand": BinRule(999, flooring_writer(1000, 999), dividing_reader(1000), "Qwen-VL, tokenization_qwen.py"),
+    "thousand": BinRule(
+        999, flooring_writer(1000, 999), dividing_reader(1000), "Qwen-VL, tokenization_qwen.py, its drawing"
+    ),
 }
 
-QWEN2_VL: Mapping[str, BinRule] = {"official": _even(1000, "Qwen2-VL report, on grounding: 0 to 1000, both included")}
+QWEN2_VL: Mapping[str, BinRule] = {
+    # [0, 1000) leaves the far edge without a number of its own; written as 1000, it is read where it is.
+    "official": _even(1000, "Qwen2-VL report, on visual grounding: normalized within [0, 1000)"),
+}
 
 
 def pixel_rule(side: int) -> BinRule:
@@ -121,19 +126,27 @@ QWEN25_VL: Mapping[str, Callable[[int], BinRule]] = {"official": pixel_rule}
 
 QWEN3_VL: Mapping[str, BinRule] = {"official": _even(1000, "Qwen3-VL cookbooks, 2d_grounding: bin / 1000")}
 
-INTERNVL: Mapping[str, BinRule] = {"official": _even(1000, "InternVL, eval/refcoco/evaluate_grounding.py")}
+INTERNVL: Mapping[str, BinRule] = {
+    "official": _even(
+        1000, "InternVL documentation, chat data format; internvl_chat/eval/refcoco/evaluate_grounding.py"
+    )
+}
 
 DEEPSEEK_VL2: Mapping[str, BinRule] = {
-    "official": _even(999, "DeepSeek-VL2, inference.py, parse_ref_bbox: bin / 999"),
+    "official": _even(999, "DeepSeek-VL2, deepseek_vl2/serve/app_modules/utils.py, parse_ref_bbox: bin / 999"),
 }
 
 COGVLM: Mapping[str, BinRule] = {
-    "official": _even(1000, "CogVLM, README, section on grounding: 000 to 999 of 1000", top=999),
+    "official": _even(1000, "CogVLM, README, on coordinates; utils/utils/grounding_parser.py: bin / 1000", top=999),
 }
 
-SHIKRA: Mapping[str, BinRule] = {"official": _even(1000, "Shikra, config: three decimals of the padded square")}
+SHIKRA: Mapping[str, BinRule] = {
+    "official": _even(
+        1000, "Shikra, mllm/dataset/process_function/box_process_function.py: three decimals of the square"
+    )
+}
 
-LLAVA: Mapping[str, BinRule] = {"official": _even(100, "LLaVA-1.5: two decimals of the padded square")}
+LLAVA: Mapping[str, BinRule] = {"official": _even(100, "LLaVA-1.5, its training data: two decimals of the square")}
 
 KIMI_VL: Mapping[str, BinRule] = {
     # Nobody of the family wrote it down: three decimals of the picture's sides are what its answers show.
@@ -151,7 +164,10 @@ MINIGPT_V2: Mapping[str, BinRule] = {
 FERRET: Mapping[str, BinRule] = {
     "middle": BinRule(999, flooring_writer(1000, 999), middle_reader(1000), "the middle of what the writer floors"),
     "official": BinRule(
-        999, flooring_writer(1000, 999), dividing_reader(1000), "ml-ferret, eval_refexp.py: int(q * size / 1000)"
+        999,
+        flooring_writer(1000, 999),
+        dividing_reader(1000),
+        "ml-ferret, ferret/eval/eval_refexp.py: int(q * size / 1000)",
     ),
 }
 
@@ -172,7 +188,7 @@ LOCATE_ANYTHING: Mapping[str, BinRule] = {
 
 GEMINI: Mapping[str, BinRule] = {"official": _even(1000, "Gemini API guide, image understanding: box_2d / 1000")}
 
-GLM_45V: Mapping[str, BinRule] = {"official": _even(1000, "GLM-4.5V model card: 0 to 1000, relative")}
+GLM_45V: Mapping[str, BinRule] = {"official": _even(1000, "GLM-V, README, on grounding: scaled by 1000")}
 
 JSON_BOXES: Mapping[str, BinRule] = {"official": _even(1000, "our own prompt: 0 to 1000")}
 
