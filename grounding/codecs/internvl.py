@@ -7,7 +7,8 @@ grounding and detection data), read as `bin / 1000` (internvl_chat/eval/refcoco/
 takes numbers whose sum is under 4 for fractions; here, numbers with decimals that are all at most 1.
 
 The prompt of locate is that evaluation's. Detection was trained without names ("Please detect and label all objects in
-the following image and mark their positions."); asking for names puts them in the place of "objects". Caption and answer are plain chat.
+the following image and mark their positions."); asking for names puts them in the place of "objects".
+Caption and answer are plain chat.
 """
 
 from __future__ import annotations
