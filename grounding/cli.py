@@ -135,6 +135,46 @@ def _train_scenes(args: argparse.Namespace) -> None:
     print(f"the model lies in {train(config)}")
 
 
+def _decode(args: argparse.Namespace) -> None:
+    """Reads an answer that a model wrote elsewhere."""
+    from grounding.codecs.reading import read
+
+    if args.out:
+        _check_picture_path(args.out)
+    if args.image:
+        from grounding.images import open_image
+
+        image = open_image(args.image)
+        if args.size and args.size != image.size:
+            raise InputError(
+                f"--size {args.size[0]}x{args.size[1]} is not the size of {args.image}, "
+                f"{image.width}x{image.height}: leave one of them out"
+            )
+        args.size = image.size
+    if args.size is None or (args.out and not args.image):
+        raise InputError("give the picture, --image photo.jpg, or its size, --size 640x480; --out needs the picture")
+    answer = read(
+        sys.stdin.read() if args.text is None else args.text,
+        args.family,
+        args.size,
+        input_size=args.input_size,
+        min_pixels=args.min_pixels,
+        max_pixels=args.max_pixels,
+        task=args.task,
+        rounding=args.rounding,
+    )
+    if args.out:
+        _save(answer.draw(image), args.out)
+    print(json.dumps({**_as_json(answer), "family": args.family}, ensure_ascii=False))
+
+
+def _codecs(args: argparse.Namespace) -> None:
+    """Lists the families, each with the same two boxes as it writes them."""
+    from grounding.terminal import show_codecs
+
+    show_codecs()
+
+
 def _models(args: argparse.Namespace) -> None:
     from grounding.backends import WEIGHTS, backends
 
@@ -255,6 +295,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
         add_flags(scenes, TrainingConfig)
     command("models", "list the names that --model takes", run=_models)
+    command("codecs", "list the families of box texts, each with one box as it writes it", run=_codecs)
+    _add_decoding_flags(command("decode", "read the text that a model wrote, from stdin, as boxes", run=_decode))
     return parser
 
 
@@ -293,6 +335,27 @@ def _add_drawing_flags(draw: argparse.ArgumentParser) -> None:
     )
     draw.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures (default: png)")
     draw.add_argument("--split", default="train", help="the split's name in the refs (default: train)")
+
+
+def _add_decoding_flags(decode: argparse.ArgumentParser) -> None:
+    decode.add_argument("--family", required=True, help="whose text it is; `grounding codecs` lists them")
+    decode.add_argument("--size", type=_size, metavar="WxH", help="the picture's size in pixels, such as 640x480")
+    decode.add_argument("--image", help="the picture, in place of its size")
+    decode.add_argument("--input-size", type=_size, metavar="WxH", help="the size at which the model was given it")
+    decode.add_argument("--min-pixels", type=_number(int, 1), help="the model's own limit, in place of --input-size")
+    decode.add_argument("--max-pixels", type=_number(int, 1), help="the model's own limit, in place of --input-size")
+    decode.add_argument("--task", help="what was asked, such as caption (default: detect, or what the family has)")
+    decode.add_argument("--rounding", help="another reader's rounding (default: the most accurate)")
+    decode.add_argument("--text", help="the text, in place of stdin")
+    decode.add_argument("--out", metavar="PNG", help="draw the boxes onto the picture and write it here")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Reads WIDTHxHEIGHT."""
+    width, _, height = text.lower().replace("×", "x").partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text} is no size: write width x height in pixels, such as 640x480")
+    return int(width), int(height)
 
 
 def _number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Callable[[str], float]:

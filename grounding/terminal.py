@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
+    from grounding.codecs import Codec
     from grounding.result import Grounding, Region
 
 BAR_CELLS = 10
@@ -159,3 +160,43 @@ def _footer(answers: Sequence[Grounding], source: str) -> str:
     if answers[0].model:
         parts.append(answers[0].model)
     return " · ".join(parts)
+
+
+def show_codecs(stream: TextIO | None = None) -> None:
+    """Prints every family of box texts with the same box as it writes it: a table, or tab-separated in a pipe."""
+    from grounding.codecs import CODECS, get_codec
+
+    stream = stream or sys.stdout
+    rows = [(name, _example(codec := get_codec(name)), codec.tasks, tuple(codec.rules)) for name in CODECS]
+    if not stream.isatty():
+        for family, example, tasks, readings in rows:
+            stream.write("\t".join((family, example, " ".join(tasks), " ".join(readings))) + "\n")
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 1))
+    table.add_column("family", style="bold", no_wrap=True)
+    table.add_column("a cat from (64, 120) to (320, 360) px in 640 × 480", overflow="fold")
+    table.add_column("asks", style="dim", overflow="fold")
+    table.add_column("read as", overflow="fold")
+    for family, example, tasks, readings in rows:
+        table.add_row(family, Text(example), ", ".join(tasks), ", ".join(readings))
+    Console(file=stream, highlight=False).print(table)
+
+
+def _example(codec: Codec) -> str:
+    """What the family should write for a cat in a picture of 640 x 480, on one line."""
+    from grounding.errors import InputError
+    from grounding.result import Region
+
+    try:
+        canvas = codec.canvas(640, 480)
+    except InputError:  # it counts pixels of the picture as the model is given it
+        canvas = codec.canvas(640, 480, input_size=(644, 476))
+    point = "point" in codec.tasks and not {"detect", "locate"} & set(codec.tasks)
+    task = "point" if point else "detect" if "detect" in codec.tasks else codec.tasks[0]
+    region = Region((64, 120, 320, 360), label="cat", point=(192, 240) if point else None)
+    return " ".join(codec.encode(task, regions=[region], canvas=canvas).split())

@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grounding.errors import InputError, PromptError
 from grounding.result import Problem, Region
@@ -47,6 +47,8 @@ class Codec(ABC):
 
     name: str
     tasks: tuple[str, ...]
+    rules: Mapping[str, Any] = {}
+    """The readers of the family's numbers by name, the most accurate first: what `rounding` chooses from."""
 
     @abstractmethod
     def prompt(
@@ -73,11 +75,20 @@ class Codec(ABC):
     def stream(self, canvas: Canvas, *, task: str = "locate") -> Stream:
         """A reader for an answer that arrives in pieces."""
 
-    def canvas(self, width: int, height: int, *, input_size: tuple[int, int] | None = None) -> Canvas:
+    def canvas(
+        self,
+        width: int,
+        height: int,
+        *,
+        input_size: tuple[int, int] | None = None,
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+    ) -> Canvas:
         """What the family's coordinates count along, for a picture of `width` x `height` px.
 
         Most families count along the picture's own sides; those that pad it, or that write pixels of the picture they
-        were given (`input_size`: its width and height), answer otherwise. Raises InputError where a size is missing.
+        were given (`input_size`: its width and height; or the limits it was resized by), answer otherwise. Raises
+        InputError where a size is missing.
         """
         from grounding.images import Canvas
 

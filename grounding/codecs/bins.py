@@ -69,6 +69,8 @@ def middle_reader(bins: int) -> Callable[[float], float]:
 
 LOCATION = BinRule(1023, rounding_writer(1023), dividing_reader(1023), "ours: both edges of the picture have a bin")
 
+LOCATIONS: Mapping[str, BinRule] = {"official": LOCATION}
+
 PALIGEMMA: Mapping[str, BinRule] = {
     "official": BinRule(
         1023, rounding_writer(1023), dividing_reader(1023), "big_vision, pp/proj/paligemma/segmentation.py"

@@ -73,10 +73,11 @@ class Florence2Codec(Codec):
     """Florence-2's texts. `rounding`: "official", "supervision" (`bin / 1000`), or "transformers" (whole pixels)."""
 
     name = "florence-2"
+    rules = FLORENCE_2
     tasks = ("locate", "detect", "segment", "describe", "caption", "ocr")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule("florence-2", FLORENCE_2, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
         self._whole = self.rule is FLORENCE_2["transformers"]
 
     def prompt(

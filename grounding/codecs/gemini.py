@@ -31,6 +31,7 @@ class GeminiCodec(JSONFamily):
     """Gemini's texts."""
 
     name = "gemini"
+    rules = GEMINI
     tasks = ("locate", "detect", "point", "caption", "answer")
     box_key, point_key = "box_2d", "point"
     head, joint, tail = "```json\n[\n  ", ",\n  ", "\n]\n```"
@@ -46,7 +47,7 @@ class GeminiCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, GEMINI, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def collector(self, canvas: Canvas) -> Collector:
         return Collector(canvas, self.rule.read, self.rule.top, y_first=True)

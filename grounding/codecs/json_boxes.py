@@ -395,6 +395,7 @@ class JSONCodec(JSONFamily):
     """Texts for chat models without a trained form of their own: GPT, Claude and others behind an endpoint."""
 
     name = "json"
+    rules = JSON_BOXES
     tasks = ("locate", "detect", "count", "point", "describe", "caption", "answer")
     box_key, point_key, label_first = "box", "point", True
     head, joint, tail = "[", ", ", "]"
@@ -410,7 +411,7 @@ class JSONCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, JSON_BOXES, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

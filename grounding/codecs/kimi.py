@@ -25,6 +25,7 @@ class KimiVLCodec(JSONFamily):
     """Kimi-VL's texts."""
 
     name = "kimi-vl"
+    rules = KIMI_VL
     tasks = ("locate", "detect", "point", "caption", "answer")
     head, joint, tail = "[", ", ", "]"
     prompts = MappingProxyType(
@@ -40,7 +41,7 @@ class KimiVLCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, KIMI_VL, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def collector(self, canvas: Canvas) -> Collector:
         return Collector(canvas, float, 1.0, step=1 / self.rule.top)

@@ -41,10 +41,11 @@ class Kosmos2Codec(Codec):
     """Kosmos-2's texts. `rounding`: "middle" looks at each axis for itself, "official" reads as transformers does."""
 
     name = "kosmos-2"
+    rules = KOSMOS_2
     tasks = ("locate", "caption", "describe", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule("kosmos-2", KOSMOS_2, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
         self._together = self.rule is KOSMOS_2["official"]
 
     def prompt(

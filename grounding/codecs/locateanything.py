@@ -39,10 +39,11 @@ class LocateAnythingCodec(Codec):
     """LocateAnything's texts; see the head of this file."""
 
     name = "locateanything"
+    rules = LOCATE_ANYTHING
     tasks = ("locate", "detect", "point", "ocr")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, LOCATE_ANYTHING, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

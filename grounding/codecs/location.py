@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from grounding.codecs.base import BLANK, BLANK_OR_COMMA, Codec, Decoded, Stream, TagStream, clean_names, clean_words
-from grounding.codecs.bins import LOCATION, BinRule, pick_rule
+from grounding.codecs.bins import LOCATIONS, BinRule, pick_rule
 from grounding.errors import InputError, PromptError
 from grounding.result import Region
 
@@ -45,10 +45,11 @@ class LocationCodec(Codec):
     """Our model's texts; see the head of this file."""
 
     name = "location"
+    rules = LOCATIONS
     tasks = ("locate", "detect", "describe", "caption", "count", "segment", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule("location", {"official": LOCATION}, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     # -- asking --------------------------------------------------------------------------------------------------------
 

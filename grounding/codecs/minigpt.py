@@ -39,10 +39,11 @@ class MiniGPTv2Codec(Codec):
     """MiniGPT-v2's texts. `rounding`: "middle" of what its data cuts, or "official", `bin / 100`."""
 
     name = "minigpt-v2"
+    rules = MINIGPT_V2
     tasks = ("locate", "detect", "describe", "caption", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule("minigpt-v2", MINIGPT_V2, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

@@ -38,10 +38,11 @@ class OFACodec(Codec):
     """OFA's texts; see the head of this file."""
 
     name = "ofa"
+    rules = OFA
     tasks = ("locate", "detect", "describe", "caption", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule("ofa", OFA, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

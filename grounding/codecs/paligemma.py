@@ -44,10 +44,11 @@ class PaliGemmaCodec(Codec):
     """PaliGemma's texts. `rounding`: "official" reads `bin / 1023`, "supervision" `bin / 1024` as that library does."""
 
     name = "paligemma"
+    rules = PALIGEMMA
     tasks = ("locate", "detect", "segment", "describe", "caption", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule("paligemma", PALIGEMMA, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

@@ -40,10 +40,11 @@ class MolmoCodec(Codec):
     """Molmo's texts, in percent; see the head of this file."""
 
     name = "molmo"
+    rules = MOLMO
     tasks = ("locate", "detect", "point", "count", "caption", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, MOLMO, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,
@@ -134,9 +135,10 @@ class Molmo2Codec(MolmoCodec):
     """Molmo 2's texts, in thousandths; see the head of this file."""
 
     name = "molmo2"
+    rules = MOLMO_2
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, MOLMO_2, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def _tag(self, points: Sequence[tuple[int, int]], label: str) -> str:
         triples = " ".join([f"{number} {x:03d} {y:03d}" for number, (x, y) in enumerate(points, 1)])

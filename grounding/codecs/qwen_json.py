@@ -65,6 +65,7 @@ class Qwen25VLCodec(JSONFamily):
     """Qwen2.5-VL's texts: absolute pixels of the resized picture."""
 
     name = "qwen2.5-vl"
+    rules = QWEN25_VL
     tasks = ("locate", "detect", "point", "ocr", "caption", "answer")
     text_key = "text_content"
     prompts = MappingProxyType(
@@ -81,7 +82,7 @@ class Qwen25VLCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self._pixels = lru_cache(maxsize=256)(pick_rule(self.name, QWEN25_VL, rounding))
+        self._pixels = lru_cache(maxsize=256)(pick_rule(self.name, self.rules, rounding))
 
     def canvas(
         self,
@@ -129,6 +130,7 @@ class Qwen3VLCodec(JSONFamily):
     """Texts of Qwen3-VL and later: 0 to 1000 along the picture's own sides."""
 
     name = "qwen3-vl"
+    rules = QWEN3_VL
     tasks = ("locate", "detect", "point", "ocr", "caption", "answer")
     text_key = "text_content"
     prompts = MappingProxyType(
@@ -142,4 +144,4 @@ class Qwen3VLCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, QWEN3_VL, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)

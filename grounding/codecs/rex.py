@@ -35,10 +35,11 @@ class RexOmniCodec(Codec):
     """Rex-Omni's texts. `rounding`: "middle" reads the middle of a bin, "official" `bin / 999` like its parser."""
 
     name = "rex-omni"
+    rules = REX_OMNI
     tasks = ("locate", "detect", "point", "segment", "ocr")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, REX_OMNI, rounding)
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,
