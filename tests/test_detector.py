@@ -7,6 +7,7 @@ written ones, and everything before them (the processor's picture and tokens) an
 import json
 import math
 import shutil
+import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,7 +23,9 @@ from grounding.backends.detector_families import FAMILIES as KNOWN
 from grounding.errors import (
     CheckpointError,
     ConfigError,
+    ImageError,
     InputError,
+    MissingExtraError,
     PromptError,
     PromptTooLongError,
     UnknownModelError,
@@ -79,12 +82,13 @@ def writing(detector, *rows):
     scores_key, boxes_key = detector.family.outputs
 
     def write(module, args, kwargs, outputs):
-        outputs[scores_key].fill_(-20.0)
+        scores_of = outputs[scores_key]
+        scores_of.masked_fill_(scores_of.isfinite(), -20.0)  # columns beyond the text stay out of reach
         for place, (box, scores) in enumerate(rows):
             given = seen(kwargs) if box == "what it sees" else torch.tensor(box)
             outputs[boxes_key][:, place] = given.to(outputs[boxes_key].dtype)
             for column, score in scores.items():
-                outputs[scores_key][:, place, column] = math.log(score / (1 - score))
+                scores_of[:, place, column] = math.log(score / (1 - score))
         return outputs
 
     handle = detector.model.register_forward_hook(write, with_kwargs=True)
@@ -369,6 +373,12 @@ def test_name_without_a_word_is_refused(opened, picture, name):
         opened("grounding-dino").detect(picture, ["star", name])
 
 
+@pytest.mark.parametrize("family", DINOS)
+def test_picture_too_narrow_for_the_processor_is_refused(opened, family):
+    with pytest.raises(ImageError, match="DINO can't take a picture of 400 x 1 px"):
+        opened(family).ground(Image.new("RGB", (400, 1)), "star")
+
+
 def test_what_a_detector_cannot_do_is_refused_with_what_it_can(opened, picture):
     model = opened("owlv2")
     assert model.tasks == ("locate", "detect", "count")
@@ -451,6 +461,13 @@ def test_directory_without_a_part_is_refused(copy):
     (copy / "config.json").unlink()
     with pytest.raises(CheckpointError, match=r"no config\.json"):
         grounding.load(f"detector:{copy}")
+
+
+@pytest.mark.parametrize("family", ["owlv2", "omdet-turbo"])
+def test_missing_package_is_named_with_its_remedy(checkpoint, monkeypatch, family):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(MissingExtraError, match="needs torchvision: pip install torchvision"):
+        grounding.load(f"detector:{checkpoint(family)}")
 
 
 def test_code_in_a_checkpoint_does_not_run(copy, picture):

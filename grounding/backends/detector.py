@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,14 @@ from grounding.backends.hub import (
     read_config,
 )
 from grounding.codecs.base import Decoded
-from grounding.errors import BackendError, CheckpointError, ConfigError, UnknownModelError
+from grounding.errors import (
+    BackendError,
+    CheckpointError,
+    ConfigError,
+    ImageError,
+    MissingExtraError,
+    UnknownModelError,
+)
 from grounding.images import Canvas
 from grounding.result import Problem, Region
 
@@ -69,7 +77,8 @@ def open_detector(
     """The detector in a directory, or the one called ORG/NAME on the hub; its config.json says of which family it is.
 
     `options`: those of DetectorOptions. `name`: what answers call it, `detector:` and `where` if it is left out. Only
-    safetensors are opened, and no code from a checkpoint runs. Raises UnknownModelError, CheckpointError, ConfigError.
+    safetensors are opened, and no code from a checkpoint runs. Raises UnknownModelError, CheckpointError, ConfigError,
+    MissingExtraError.
     """
     known = [field.name for field in fields(DetectorOptions)]
     if strange := sorted(set(options) - set(known)):
@@ -86,6 +95,8 @@ def open_detector(
         )
     family = FAMILIES[kind]
     thresholds = _thresholds(family, settings)
+    if family.package is not None and find_spec(family.package) is None:
+        raise MissingExtraError(f"{family.title} needs {family.package}: pip install {family.package}")
     place = pick_device(device)
     kind_of_number = pick_dtype(dtype or "float32", place)
     if on_hub:
@@ -158,6 +169,13 @@ class Detector(Grounder):
         sizes = [(request.image.height, request.image.width) for request in requests]
         try:
             inputs = self.family.inputs([request.image for request in requests], names)
+        except ValueError as error:
+            shapes = ", ".join(dict.fromkeys(f"{width} x {height}" for height, width in sizes))
+            reason = " ".join(str(error).split())[:120]
+            raise ImageError(
+                f"{self.family.title} can't take a picture of {shapes} px ({reason}): cut it nearer to a square"
+            ) from error
+        try:
             inputs = inputs.to(self.model.device, dtype=self.model.dtype)
             with torch.inference_mode():
                 outputs = self.model(**inputs)

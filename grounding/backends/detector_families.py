@@ -50,6 +50,8 @@ class Family(ABC):
     """The thresholds that its processor takes, with the processor's own defaults."""
     outputs: ClassVar[tuple[str, ...]]
     """The numbers of its answer that its processor reads."""
+    package: ClassVar[str | None] = None
+    """What its processor needs beside transformers."""
 
     def __init__(self, processor: Any, config: Any) -> None:
         self._processor = processor
@@ -228,6 +230,7 @@ class Owlv2(NameByName):
     processor = "Owlv2Processor"
     thresholds: ClassVar[Mapping[str, float]] = {"threshold": 0.1}
     outputs = ("logits", "pred_boxes")
+    package = "torchvision"  # there is a stand-in without it, which resizes otherwise
 
 
 class OmDetTurbo(NameByName):
@@ -238,6 +241,7 @@ class OmDetTurbo(NameByName):
     processor = "OmDetTurboProcessor"
     thresholds: ClassVar[Mapping[str, float]] = {"threshold": 0.3, "nms_threshold": 0.5}
     outputs = ("decoder_class_logits", "decoder_coord_logits")
+    package = "torchvision"
     longest = 77  # its processor cuts there
 
 
