@@ -1,0 +1,506 @@
+"""Models that transformers carries, behind the verbs: one class for all families; families.py says how they differ."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from inspect import signature
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Literal
+
+import torch
+import transformers
+from PIL import Image
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
+
+from grounding.backends import fuyu_places
+from grounding.backends.base import Answer, Grounder, Request
+from grounding.backends.families import COORDINATES, Family, family_of
+from grounding.backends.hub import (
+    check_weights,
+    clear_loading,
+    pick_device,
+    pick_dtype,
+    quiet_transformers,
+    read_config,
+    reason_of,
+)
+from grounding.backends.scores import BoxScores, Recorder
+from grounding.codecs import get_codec
+from grounding.codecs.base import Codec, Stream
+from grounding.errors import (
+    BackendError,
+    CheckpointError,
+    ConfigError,
+    ImageError,
+    MissingExtraError,
+    PromptTooLongError,
+)
+from grounding.images import Canvas
+from grounding.result import Problem, Region
+
+REFUSALS = (ValueError, TypeError, RuntimeError, LookupError, ZeroDivisionError, OverflowError, AttributeError)
+"""What processors raise for pictures that they can't take."""
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFaceOptions:
+    """How a model of transformers is loaded, and how it writes."""
+
+    codec: str | None = None
+    """How boxes are written, where a fine-tuned checkpoint learned another way than its family's."""
+    rounding: str | None = None
+    """A named reader of the codec's numbers; the most accurate one where none is named."""
+    quantization: Literal["4bit", "8bit"] | None = None
+    """Weights in 4 or 8 bits, through bitsandbytes; slower than bfloat16, in a third or half of the memory."""
+    attention: str | None = None
+    """The attention implementation, such as sdpa, eager or flash_attention_2; else transformers chooses."""
+    max_new_tokens: int | None = None
+    """An answer is cut after so many tokens, and says so; each family has its own number."""
+    batch_size: int = 8
+    """Questions that are answered together."""
+    min_pixels: int | None = None
+    """Smaller pictures are enlarged to so many pixels (Qwen's families)."""
+    max_pixels: int | None = None
+    """Larger pictures are shrunk to so many pixels (Qwen's families)."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "batch_size", "min_pixels", "max_pixels"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; it must be 1 or more")
+        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
+            raise ConfigError(
+                f"min_pixels is {self.min_pixels} and max_pixels {self.max_pixels}: give the smaller first"
+            )
+        if self.quantization not in (None, "4bit", "8bit"):
+            raise ConfigError(f"quantization {self.quantization!r} is not one of: 4bit, 8bit")
+
+
+def open_huggingface(
+    directory: str | Path, *, device: str | None = None, dtype: Any = None, name: str | None = None, **options: Any
+) -> HuggingFaceGrounder:
+    """The model in a directory that `save_pretrained` wrote. Raises CheckpointError, ConfigError, MissingExtraError.
+
+    No code of the checkpoint's is run and no pickle opened. On a GPU it computes in bfloat16, on a CPU in float32,
+    unless `dtype` says otherwise. `name`: what answers call it. `options`: those of HuggingFaceOptions.
+    """
+    directory = Path(directory).expanduser()
+    known = [field.name for field in fields(HuggingFaceOptions)]
+    if strange := sorted(set(options) - set(known)):
+        raise ConfigError(f"no option named {strange[0]!r}; known: {', '.join(known)}")
+    settings = HuggingFaceOptions(**options)
+    config = read_config(directory)
+    family = family_of(config, directory)
+    check_weights(directory)
+    place = pick_device(device)
+    kind = pick_dtype(dtype, place)
+    opened_with = _class(family, family.models[config["model_type"]])
+    with quiet_transformers(), clear_loading(directory, family.name):
+        processor = _load_processor(directory, family, settings)
+        model = _load_model(directory, family, opened_with, settings, place, kind)
+    codec = get_codec(settings.codec or _written_by(family, processor), settings.rounding)
+    return HuggingFaceGrounder(name or str(directory), family, model, processor, codec, settings)
+
+
+def _class(family: Family, name: str) -> Any:
+    found = getattr(transformers, name, None)
+    if found is None:
+        needed = f"transformers {family.since} or later" if family.since else "another transformers"
+        raise MissingExtraError(
+            f"{family.name} needs {needed}; this is {transformers.__version__}: pip install --upgrade transformers"
+        )
+    return found
+
+
+def _load_processor(directory: Path, family: Family, settings: HuggingFaceOptions) -> Any:
+    pixels = {name: getattr(settings, name) for name in ("min_pixels", "max_pixels")}
+    limits = {name: value for name, value in pixels.items() if value is not None}
+    if limits and not family.name.startswith("Qwen"):
+        raise ConfigError(f"{family.name} knows no {' and no '.join(limits)}: its processor resizes in its own way")
+    processor = _class(family, family.processor).from_pretrained(
+        directory, local_files_only=True, trust_remote_code=False, **limits
+    )
+    if family.form == "chat" and not _template(processor):
+        raise CheckpointError(
+            f"{directory} has no chat template, so that it can't be asked as it was trained: copy chat_template.jinja "
+            "too"
+        )
+    return processor
+
+
+def _template(processor: Any) -> Any:
+    return getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
+
+
+def _load_model(
+    directory: Path,
+    family: Family,
+    opened_with: Any,
+    settings: HuggingFaceOptions,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Any:
+    more: dict[str, Any] = {}
+    if settings.attention:
+        more["attn_implementation"] = settings.attention
+    if settings.quantization:
+        more["quantization_config"] = _quantized(settings.quantization, dtype)
+        more["device_map"] = {"": device}
+    try:
+        model, report = opened_with.from_pretrained(
+            directory,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
+            **more,
+        )
+    except RuntimeError as error:
+        if "mismatch" not in str(error):
+            raise
+        raise CheckpointError(
+            f"the weights in {directory} have other shapes than transformers' {family.name} by its config.json: take a "
+            f"checkpoint in its own layout, such as {family.example}"
+        ) from error
+    except (ValueError, ImportError) as error:
+        if not settings.attention or not re.search("attention|attn", str(error), re.IGNORECASE):
+            raise
+        raise ConfigError(
+            f"attention {settings.attention!r} can't be used ({reason_of(error)}): leave it to transformers, or take "
+            "eager"
+        ) from error
+    if random := sorted(report.get("missing_keys") or ()):
+        rest = f" and {len(random) - 1} more" if len(random) > 1 else ""
+        raise CheckpointError(
+            f"the weights in {directory} are of another model than transformers' {family.name}: {random[0]}{rest} "
+            f"would be random; take a checkpoint in its own layout, such as {family.example}"
+        )
+    return (model if settings.quantization else model.to(device)).eval()
+
+
+def _quantized(bits: str, dtype: torch.dtype) -> Any:
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(f"weights in {bits} need bitsandbytes: pip install bitsandbytes accelerate") from error
+    if bits == "8bit":
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, bnb_4bit_use_double_quant=True
+    )
+
+
+def _written_by(family: Family, processor: Any) -> str:
+    """The codec's name: that of a token which only some checkpoints know, or the family's."""
+    vocabulary = processor.tokenizer.get_vocab() if family.marks else {}
+    return next((codec for token, codec in family.marks.items() if token in vocabulary), family.codec)
+
+
+class HuggingFaceGrounder(Grounder):
+    """A model of transformers. `model`, `processor` and `family` are there for those who want to look inside.
+
+    It writes its likeliest token at each step, whatever its own settings say of sampling, so that an answer is the same
+    alone, in a batch and streamed. `logits_processors`: what else has a say in that choice, as transformers understands
+    it, such as a constraint.
+
+    Scores: see BoxScores; None for families that spell coordinates in digits.
+    """
+
+    def __init__(
+        self, name: str, family: Family, model: Any, processor: Any, codec: Codec, options: HuggingFaceOptions
+    ) -> None:
+        self.name, self.family, self.codec, self.options = name, family, codec, options
+        self.model, self.processor = model, processor
+        self.logits_processors: list[LogitsProcessor] = []
+        self.max_new_tokens = options.max_new_tokens or family.new_tokens
+        self._measured = lru_cache(maxsize=1024)(self._measure)
+        tokenizer = processor.tokenizer
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        self._encodes = bool(model.config.is_encoder_decoder)
+        tokenizer.padding_side = "right" if self._encodes else "left"
+        self._generation = self._greedy()
+        ends = self._generation.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list | tuple) else [ends])
+        coordinates = COORDINATES.get(codec.name)
+        self._scores = BoxScores(coordinates, tokenizer.get_vocab()) if coordinates else None
+
+    # -- pictures and prompts ------------------------------------------------------------------------------------------
+
+    def _canvas(self, width: int, height: int) -> Canvas:
+        return self._measured(width, height)
+
+    def _measure(self, width: int, height: int) -> Canvas:
+        if self.family.sees not in ("grid", "scaled"):
+            return self.codec.canvas(width, height)
+        # Only the processor knows for sure how it resizes, so that it is shown a picture of the size.
+        try:
+            seen = self.processor.image_processor(images=[Image.new("RGB", (width, height))], return_tensors="pt")
+        except REFUSALS as error:
+            raise self._refused(width, height, error) from error
+        if self.family.sees == "grid":
+            _, rows, columns = (int(count) for count in seen["image_grid_thw"][0])
+            patch = int(self.processor.image_processor.patch_size)
+            size = (columns * patch, rows * patch)
+        else:
+            size = (int(seen["image_unpadded_widths"][0][0]), int(seen["image_unpadded_heights"][0][0]))
+        return self.codec.canvas(width, height, input_size=size)
+
+    def _refused(self, width: int, height: int, error: BaseException) -> ImageError:
+        return ImageError(
+            f"the processor of {self.family.name} refuses a picture of {width} x {height} px "
+            f"({reason_of(error)}): resize, crop or pad it"
+        )
+
+    def _shown(self, request: Request) -> Image.Image:
+        """The picture as the processor is given it."""
+        images = self.processor.image_processor
+        if self.family.sees == "padded":
+            mean = getattr(images, "image_mean", None) or (0.5, 0.5, 0.5)
+            red, green, blue = (int(255 * share) for share in mean)
+            canvas = request.canvas
+            return canvas.apply(request.image, fill=(red, green, blue))
+        if self.family.sees == "square" and getattr(images, "do_center_crop", False):
+            side = dict(images.crop_size)
+            return request.image.resize((side["width"], side["height"]), Image.Resampling.BICUBIC)
+        return request.image
+
+    def _text(self, prompt: str) -> str:
+        """The whole text of a question, with whatever stands for the picture, before the processor takes it."""
+        if self.family.form == "plain":
+            return prompt
+        if self.family.form == "image first":
+            return f"{self.processor.image_token}{prompt}"
+        content = [{"type": "image"}, {"type": "text", "text": prompt}]
+        text: str = self.processor.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+    def inputs(self, requests: Sequence[Request]) -> Any:
+        """The tensors that the model is given for these requests, on its device.
+
+        Raises ImageError for a picture that the processor refuses, PromptTooLongError where there is no room.
+        """
+        prompts = [request.prompt for request in requests]
+        numbers: list[list[str]] = []
+        if self.family.numbered:
+            held = [fuyu_places.hold_places(request.prompt, request.canvas) for request in requests]
+            prompts, numbers = [prompt for prompt, _ in held], [numbers for _, numbers in held]
+        texts = [self._text(prompt) for prompt in prompts]
+        images = [self._shown(request) for request in requests]
+        more: dict[str, Any] = {}
+        if "return_legacy_image_output" in signature(type(self.processor).__call__).parameters:
+            more["return_legacy_image_output"] = False  # Fuyu's old names for tensors; older releases know no others
+        begin = self.processor.tokenizer.bos_token
+        if self.family.form == "chat" and begin and texts[0].startswith(begin):
+            more["add_special_tokens"] = False  # the template has written it; a second one is a question never trained
+        try:
+            made = self.processor(
+                images=[[image] for image in images] if self.family.nested else images,
+                text=texts,
+                padding=True,
+                return_tensors="pt",
+                **more,
+            )
+        except REFUSALS as error:
+            for request, image in zip(requests, images, strict=True):
+                try:
+                    self.processor.image_processor(images=[image], return_tensors="pt")
+                except REFUSALS as reason:
+                    raise self._refused(request.image.width, request.image.height, reason) from reason
+            raise BackendError(
+                f"the processor of {self.family.name} failed on {texts[0][:60]!r} ({reason_of(error)}): "
+                "its files may be of another release than transformers can read"
+            ) from error
+        for row, values in zip(made["input_ids"], numbers, strict=False):
+            fuyu_places.put_numbers(self.processor.tokenizer, row, values)
+        places = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        length = made["input_ids"].shape[1]
+        if places and length >= places:
+            raise PromptTooLongError(
+                f"picture and prompt take {length} of the {places} places of {self.name}, which leaves none for an "
+                "answer: ask in fewer words, or shrink the picture"
+            )
+        return made.to(self.model.device, self.model.dtype)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def _greedy(self) -> Any:
+        """The checkpoint's own settings, but one beam and no sampling."""
+        config = deepcopy(self.model.generation_config)
+        config.do_sample, config.num_beams = False, 1
+        config.temperature = config.top_p = config.top_k = config.min_p = config.typical_p = None
+        config.early_stopping = config.length_penalty = None
+        config.max_length, config.max_new_tokens = None, self.max_new_tokens
+        tokenizer = self.processor.tokenizer
+        if config.eos_token_id is None:
+            config.eos_token_id = tokenizer.eos_token_id
+        if config.pad_token_id is None:
+            config.pad_token_id = tokenizer.pad_token_id
+        return config
+
+    def _generate(self, requests: Sequence[Request]) -> list[Answer]:
+        size = self.options.batch_size
+        answers: dict[int, Answer] = {}
+        for places in self._together(requests):
+            for start in range(0, len(places), size):
+                batch = places[start : start + size]
+                answers.update(zip(batch, self._answer([requests[place] for place in batch]), strict=True))
+        return [answers[place] for place in range(len(requests))]
+
+    def _together(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Places of requests that may share a batch."""
+        if self.family.padded:
+            return [list(range(len(requests)))]
+        groups: dict[int, list[int]] = {}
+        for place, request in enumerate(requests):
+            groups.setdefault(len(self.processor.tokenizer(request.prompt).input_ids), []).append(place)
+        return list(groups.values())
+
+    def _answer(self, requests: Sequence[Request]) -> list[Answer]:
+        inputs = self.inputs(requests)
+        recorder = Recorder() if self._scores else None
+        with self._clear_failures():
+            written = self._write(inputs, recorder)
+        begin = 1 if self._encodes else inputs["input_ids"].shape[1]
+        rows = written[:, begin:].tolist()
+        logs = recorder.rows() if recorder else [[] for _ in rows]
+        return [self._read(request, row, log) for request, row, log in zip(requests, rows, logs, strict=True)]
+
+    @torch.inference_mode()
+    def _write(self, inputs: Any, recorder: Recorder | None, **more: Any) -> torch.Tensor:
+        last = [recorder] if recorder else []
+        return self.model.generate(
+            **inputs,
+            generation_config=deepcopy(self._generation),
+            logits_processor=LogitsProcessorList([*self.logits_processors, *last]),
+            **more,
+        )
+
+    def _read(self, request: Request, row: Sequence[int], logs: Sequence[float]) -> Answer:
+        length = next((place for place, id_ in enumerate(row) if id_ in self._ends), None)
+        ids = list(row[:length])
+        text = self._spelled(ids)
+        problems = ()
+        if length is None:
+            problems = (Problem("truncated", f"cut after {len(ids)} tokens", (len(text), len(text))),)
+        regions = None
+        if self._scores:
+            regions = self._scores.read(self.codec, request.canvas, request.question.task, text, ids, logs)
+        return Answer(text, regions, problems)
+
+    def _spelled(self, ids: Sequence[int]) -> str:
+        """The text of tokens that were written. Special tokens stay: in most families they are the coordinates."""
+        if self.family.numbered:
+            return fuyu_places.spell(self.processor.tokenizer, ids)
+        text: str = self.processor.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
+    # -- streaming -----------------------------------------------------------------------------------------------------
+
+    def _stream(self, request: Request) -> Iterator[Region | Answer]:
+        inputs = self.inputs([request])
+        recorder = Recorder() if self._scores else None
+        tokens: SimpleQueue[tuple[int, float] | BaseException | None] = SimpleQueue()
+        stop = threading.Event()
+
+        def write() -> None:
+            try:
+                self._write(
+                    inputs,
+                    recorder,
+                    streamer=_Queue(tokens, recorder),
+                    stopping_criteria=StoppingCriteriaList([_Stop(stop)]),
+                )
+                tokens.put(None)
+            except BaseException as error:
+                tokens.put(error)
+
+        writer = threading.Thread(target=write, name="grounding-stream", daemon=True)
+        writer.start()
+        try:
+            yield from self._follow(request, tokens)
+        finally:
+            stop.set()
+            writer.join()
+
+    def _follow(
+        self, request: Request, tokens: SimpleQueue[tuple[int, float] | BaseException | None]
+    ) -> Iterator[Region | Answer]:
+        task = request.question.task
+        reader: Stream = self.codec.stream(request.canvas, task=task)
+        ids: list[int] = []
+        logs: list[float] = []
+        text, given = "", 0
+        while (event := tokens.get()) is not None:
+            if isinstance(event, BaseException):
+                with self._clear_failures():
+                    raise event
+            ids.append(event[0])
+            logs.append(event[1])
+            if ids[-1] in self._ends:
+                continue
+            whole = self._spelled(ids)
+            if whole.endswith("\ufffd") or not whole.startswith(text):
+                continue  # the last bytes of a character are still to come
+            piece, text = whole[len(text) :], whole
+            for region in reader.feed(piece):
+                given += 1
+                yield self._scored(region, text, ids, logs, task)
+        answer = self._read(request, ids, logs)
+        regions = self._decode(request, answer).regions if answer.regions is None else answer.regions
+        yield from regions[given:]
+        yield answer
+
+    def _scored(self, region: Region, text: str, ids: Sequence[int], logs: Sequence[float], task: str) -> Region:
+        if self._scores is None:
+            return region
+        return self._scores.scored(region, self._scores.places(text, ids, logs), task)
+
+    @contextmanager
+    def _clear_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise BackendError(
+                f"{self.name} ran out of memory on {self.model.device}: load it with a smaller batch_size, with "
+                'quantization="4bit", or on the cpu'
+            ) from error
+
+
+class _Queue(BaseStreamer):
+    """Hands each token on as it is written, with its log-probability where that is kept."""
+
+    def __init__(self, tokens: SimpleQueue[Any], recorder: Recorder | None) -> None:
+        self._tokens, self._recorder = tokens, recorder
+        self._prompt = True
+
+    def put(self, value: torch.Tensor) -> None:
+        if self._prompt:
+            self._prompt = False
+            return
+        for id_ in value.flatten().tolist():
+            self._tokens.put((id_, self._recorder.latest() if self._recorder else 0.0))
+
+    def end(self) -> None:
+        """The queue is closed by whoever started the writing, once it is over or has failed."""
+
+
+class _Stop(StoppingCriteria):
+    """Ends the writing when nobody listens any more."""
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **more: Any) -> torch.Tensor:
+        return torch.full((len(input_ids),), self._event.is_set(), dtype=torch.bool, device=input_ids.device)
