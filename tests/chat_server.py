@@ -97,6 +97,13 @@ def error(status: int, message: str, **headers: str) -> Told:
     return Told(body.encode(), status, {"Content-Type": "application/json", **headers})
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes in the middle of something, as some tests make it, is no news."""
+
+
 class ChatServer:
     """`answers`: what to tell, one for each request and the last one for all others; or a function of the request."""
 
@@ -108,8 +115,7 @@ class ChatServer:
         """Requests that were under way at the same time, at most."""
         self._busy = 0
         self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Quiet(("127.0.0.1", 0), self._handler())
         self.base_url = f"http://127.0.0.1:{self._http.server_port}/v1"
 
     @contextmanager

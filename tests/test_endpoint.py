@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 import grounding
 from grounding import Grounding, Question, Region
 from grounding.backends import backends
+from grounding.backends.endpoint_options import HOSTS, EndpointOptions
 from grounding.codecs import get_codec
 from grounding.errors import ConfigError, InputError, UnknownCodecError
 from tests.chat_server import BOX, BOX_PX, ChatServer, chunk, completion, error, event, stream
@@ -35,7 +38,7 @@ def picture():
 
 
 def load(server, name="endpoint:served", **options):
-    return grounding.load(name, base_url=server.base_url, **{"timeout": 10, "retries": 0, **options})
+    return grounding.load(name, base_url=server.base_url, **{"timeout": 60, "retries": 0, **options})
 
 
 # ---- the verbs
@@ -141,8 +144,11 @@ def test_answer_in_parts_is_read_as_one(server, picture):
 def test_batch_keeps_its_order_and_the_limit_of_requests_at_a_time(server, picture):
     def answer(asked):
         number = int(re.search(r"thing (\d+)", asked.prompt)[1])
+        until = time.monotonic() + 20
+        while server.most < 3 and time.monotonic() < until:
+            time.sleep(0.01)  # until three are here at once
         told = completion(json.dumps([{"label": str(number), "box": [0, 0, 10 * number, 100]}]))
-        told.wait = 0.02 * (12 - number)  # the first takes longest
+        told.wait = 0.01 * (12 - number)  # the first takes longest
         return told
 
     server.answers = answer
@@ -240,7 +246,7 @@ def test_streamed_length_limit_and_refusal_are_problems(server, picture):
 
 def test_stream_left_in_the_middle_gives_its_place_back_and_is_counted(server, picture):
     server.answers = stream(BOX[:-1] + ", " * 300, size=1, pause=0.01)
-    model = load(server, concurrency=1, timeout=3)
+    model = load(server, concurrency=1, timeout=20)
     events = model.stream(picture, "the cup")
     next(events)
     events.close()
@@ -439,3 +445,33 @@ def test_question_of_any_kind_streams(server, picture):
     server.answers = stream()
     *_, whole = load(server).stream(picture, Question("detect", names=("cup",)))
     assert whole.labels == ("cup",)
+
+
+# ---- the manual
+
+
+def test_python_of_the_manual_runs(server, monkeypatch, capsys):
+    """With its addresses turned to the server here; its hosts and its servers are elsewhere."""
+    monkeypatch.chdir(ROOT)
+    for name in ("OPENAI_API_KEY", "MY_SERVER_KEY"):
+        monkeypatch.setenv(name, "sk-test")
+    for prefix, host in HOSTS.items():
+        monkeypatch.setitem(HOSTS, prefix, replace(host, base_url=host.base_url and server.base_url))
+    server.answers = lambda asked: stream() if asked.body.get("stream") else completion(usage=(1000, 100))
+    text = (ROOT / "docs" / "endpoints.md").read_text()
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    exec(compile(code.replace("http://localhost:8000/v1", server.base_url), "endpoints.md", "exec"), {})
+    assert "2000 200 0.007" in capsys.readouterr().out
+    assert len(server.asked) == 4
+
+
+def test_manual_names_hosts_and_defaults_as_they_are():
+    text = (ROOT / "docs" / "endpoints.md").read_text()
+    for prefix, host in HOSTS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{prefix}:MODEL`"))
+        assert host.base_url is None or f"`{host.base_url}`" in row
+        assert host.api_key_env is None or f"`{host.api_key_env}`" in row
+    for name, value in re.findall(
+        r"\b(max_side|retries|timeout|concurrency|max_tokens|temperature|seed)=([\d.]+|None)`", text
+    ):
+        assert str(getattr(EndpointOptions(), name)) in (value, f"{value}.0"), name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import fields
 from functools import partial
 from threading import Lock
@@ -100,14 +100,17 @@ class Endpoint(Grounder):
         pool = ThreadPoolExecutor(min(self.options.concurrency, len(requests)), "endpoint")
         tasks = [pool.submit(ask, request) for request in requests]
         try:
-            replies = [task.result() for task in tasks]
+            wait(tasks, return_when=FIRST_EXCEPTION)
         finally:
             # After a failure nothing more is asked; what was answered was paid for, and is counted.
             pool.shutdown(cancel_futures=True)
             for request, task in zip(requests, tasks, strict=True):
                 if not task.cancelled() and task.exception() is None:
                     self._count(request, task.result())
-        return [self._answer(request, reply) for request, reply in zip(requests, replies, strict=True)]
+        failed = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+        if failed:
+            raise failed[0]
+        return [self._answer(request, task.result()) for request, task in zip(requests, tasks, strict=True)]
 
     def _stream(self, request: Request) -> Iterator[Region | Answer]:
         url = Pictures([request.image], self.options).url(request.image)

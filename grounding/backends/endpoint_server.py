@@ -244,10 +244,10 @@ class Server:
             try:
                 chunk = next(source, None)
                 data = chunk if chunk is None else chunk.model_dump(warnings=False)
-            except self._openai.APITimeoutError:
-                told.broken = f"nothing came for {self._options.timeout:g} s"
-                return
             except self._breaks as error:
+                if "Timeout" in type(error).__name__:
+                    told.broken = f"nothing came for {self._options.timeout:g} s"
+                    return
                 told.broken = self._clean(message_in(getattr(error, "body", None)) or str(error)) or "no reason given"
                 return
             if data is None:
@@ -285,7 +285,7 @@ class Server:
                     f"{url} wants a key: put it into an environment variable and name that with api_key_env="
                 )
             return BackendError(
-                f"{url} refused the key in the environment variable {self._variable}: put a valid one in"
+                f"{url} refused the key in environment variable {self._variable}: put a valid one there"
             )
         if status == 403:
             key = f"the key in {self._variable}" if self._variable else "a request without a key"
