@@ -89,11 +89,11 @@ def open_detector(
     if on_hub and not is_hub_name(str(where)):
         raise UnknownModelError(f"{str(where)!r} is no directory, and no model's name on the hub, which is ORG/NAME")
     kind = read_config(fetch_config(str(where)) if on_hub else directory).get("model_type")
-    if kind not in FAMILIES:
+    family = FAMILIES.get(kind) if isinstance(kind, str) else None
+    if family is None:
         raise UnknownModelError(
             f"{where} holds a model of type {kind!r}, which is no detector known here; known: {', '.join(FAMILIES)}"
         )
-    family = FAMILIES[kind]
     thresholds = _thresholds(family, settings)
     if family.package is not None and find_spec(family.package) is None:
         raise MissingExtraError(f"{family.title} needs {family.package}: pip install {family.package}")
