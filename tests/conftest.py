@@ -30,3 +30,48 @@ def tiny_processor():
     from tests import tiny
 
     return tiny.processor()
+
+
+@pytest.fixture(scope="session")
+def directory_of(tmp_path_factory):
+    """A family's tiny checkpoint on disk (tests/tiny_families.py), made when it is first asked for."""
+    from tests import tiny_families
+
+    made = {}
+
+    def directory(family):
+        if family not in made:
+            made[family] = tiny_families.save(family, tmp_path_factory.mktemp("families") / family.replace(" ", "-"))
+        return made[family]
+
+    return directory
+
+
+@pytest.fixture(scope="session")
+def model_of(directory_of):
+    """A family's model, loaded through the door that users take; the same one for all tests."""
+    import grounding
+
+    made = {}
+
+    def model(family):
+        if family not in made:
+            made[family] = grounding.load(directory_of(family), device="cpu", max_new_tokens=12)
+        return made[family]
+
+    return model
+
+
+@pytest.fixture
+def forcing(model_of, monkeypatch):
+    """A family's model that writes a given text; see tests/forced.py."""
+    from tests import forced
+
+    def force(family, text, chances=None, gate=None):
+        model = model_of(family)
+        ids = forced.ids_of(model, text)
+        monkeypatch.setattr(model, "_generation", forced.cut_after(model, len(ids) + 1))
+        monkeypatch.setattr(model, "logits_processors", [forced.Forced(ids, min(model._ends), chances, gate)])
+        return model
+
+    return force

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grounding.backends.families import BY_TYPE, FAMILIES, family_of
+from grounding.backends.hub import fetch, fetch_config, is_hub_name, read_config
 from grounding.errors import CheckpointError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -31,6 +32,19 @@ class Backend:
 DEFAULT = Backend("(no name)", "grounding.backends.native:open_native", "the model this package ships")
 
 PREFIXES = {
+    "openai": Backend("openai:MODEL", "grounding.backends.endpoint:open_openai", "a model of OpenAI's, such as gpt-4o"),
+    "gemini": Backend("gemini:MODEL", "grounding.backends.endpoint:open_gemini", "a model of Google's Gemini API"),
+    "claude": Backend("claude:MODEL", "grounding.backends.endpoint:open_claude", "a model of Anthropic's Claude API"),
+    "endpoint": Backend(
+        "endpoint:MODEL",
+        "grounding.backends.endpoint:open_endpoint",
+        "a model on any OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama ...): give base_url=",
+    ),
+    "detector": Backend(
+        "detector:DIRECTORY or ORG/NAME",
+        "grounding.backends.detector:open_detector",
+        "a detector, to compare with: GroundingDINO, MM-GroundingDINO, OWLv2, OmDet-Turbo",
+    ),
     "scripted": Backend(
         "scripted:FILE.jsonl",
         "grounding.backends.scripted:open_script",
@@ -39,10 +53,18 @@ PREFIXES = {
 }
 """Names with a prefix: `prefix:rest` hands `rest` to the opener."""
 
+HUGGINGFACE = Backend(
+    "DIRECTORY or ORG/NAME",
+    "grounding.backends.huggingface:open_huggingface",
+    f"a model that transformers carries, on disk or on the hub: {', '.join(family.name for family in FAMILIES)}",
+)
+
 MODEL_TYPES = {
     "grounding": Backend(
         "DIRECTORY", "grounding.backends.native:open_native", "a model trained with `grounding train`"
     ),
+    **dict.fromkeys(BY_TYPE, HUGGINGFACE),
+    **dict.fromkeys(("grounding-dino", "mm-grounding-dino", "owlv2", "omdet-turbo"), PREFIXES["detector"]),
 }
 """Directories: the `model_type` in their config.json decides."""
 
@@ -50,7 +72,8 @@ MODEL_TYPES = {
 def load(name: str | Path | None = None, *, device: str | None = None, dtype: Any = None, **options: Any) -> Grounder:
     """The model called `name`, ready to be asked.
 
-    `name`: None for the shipped one, a directory with a config.json, or a name with a prefix (`backends()` lists them).
+    `name`: None for the shipped one, a directory with a config.json, a name with a prefix (`backends()` lists them), or
+    ORG/NAME, which is fetched from the hub.
     `device`: such as "cpu" or "cuda"; None takes a GPU where there is one. `dtype`: such as "float32" or "bfloat16".
     `options` go to the backend. Raises UnknownModelError, or CheckpointError where a directory is no usable checkpoint.
     """
@@ -67,6 +90,9 @@ def load(name: str | Path | None = None, *, device: str | None = None, dtype: An
     directory = Path(name).expanduser()
     if directory.is_dir():
         return _open(_backend_of(directory), directory, device=device, dtype=dtype, **options)
+    if isinstance(name, str) and is_hub_name(name):
+        backend = _backend_of(fetch_config(name), name)  # before gigabytes are fetched for nothing
+        return _open(backend, fetch(name), device=device, dtype=dtype, name=name, **options)
     raise UnknownModelError(
         f"no model named {text!r}, and no directory of that name; known: {', '.join(known_names())}"
     )
@@ -74,12 +100,17 @@ def load(name: str | Path | None = None, *, device: str | None = None, dtype: An
 
 def backends() -> list[Backend]:
     """Every kind of name that load() takes."""
-    return [DEFAULT, *MODEL_TYPES.values(), *PREFIXES.values()]
+    return list(dict.fromkeys((DEFAULT, *MODEL_TYPES.values(), *PREFIXES.values())))
 
 
 def known_names() -> list[str]:
     """The forms a name may have, for messages and `grounding models`."""
-    return ["no name (the shipped model)", "a model's directory", *(backend.form for backend in PREFIXES.values())]
+    return [
+        "no name (the shipped model)",
+        "a model's directory",
+        "ORG/NAME (on the hub)",
+        *(backend.form for backend in PREFIXES.values()),
+    ]
 
 
 def _open(backend: Backend, where: str | Path, **options: Any) -> Grounder:
@@ -88,21 +119,10 @@ def _open(backend: Backend, where: str | Path, **options: Any) -> Grounder:
     return opened
 
 
-def _backend_of(directory: Path) -> Backend:
-    path = directory / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{directory} is no model's directory: it has no config.json (give the one that training wrote)"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} can't be read as JSON ({error}): copy it anew from where the model was saved"
-        ) from None
-    model_type = config.get("model_type") if isinstance(config, dict) else None
-    if model_type not in MODEL_TYPES:
-        raise UnknownModelError(
-            f"{directory} holds a model of type {model_type!r}, which unknown here; known: {', '.join(MODEL_TYPES)}"
-        )
-    return MODEL_TYPES[model_type]
+def _backend_of(directory: Path, name: str | None = None) -> Backend:
+    config = read_config(directory)
+    backend = MODEL_TYPES.get(str(config.get("model_type")))
+    if backend is None:
+        family_of(config, name or directory)  # raises, and says what is known
+        raise AssertionError
+    return backend

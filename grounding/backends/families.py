@@ -44,6 +44,8 @@ class Family:
     """After how many tokens an answer is cut, where nobody says otherwise."""
     padded: bool = True
     """Whether a shorter prompt may be padded; if not, only prompts with as many tokens are answered together."""
+    limited: bool = False
+    """Whether its processor keeps pictures between two numbers of pixels."""
     nested: bool = False
     """Whether the processor wants a list of pictures for each prompt."""
     numbered: bool = False
@@ -97,6 +99,7 @@ FAMILIES: tuple[Family, ...] = (
         codec="qwen2-vl",
         example="Qwen/Qwen2-VL-2B-Instruct",
         form="chat",
+        limited=True,
         sees="picture",
     ),
     Family(
@@ -106,6 +109,7 @@ FAMILIES: tuple[Family, ...] = (
         codec="qwen2.5-vl",
         example="Qwen/Qwen2.5-VL-3B-Instruct",
         form="chat",
+        limited=True,
         sees="grid",
         new_tokens=1024,
         marks=MappingProxyType({"<999>": "rex-omni"}),
@@ -120,6 +124,7 @@ FAMILIES: tuple[Family, ...] = (
         codec="qwen3-vl",
         example="Qwen/Qwen3-VL-4B-Instruct",
         form="chat",
+        limited=True,
         sees="picture",
         new_tokens=1024,
     ),

@@ -104,8 +104,8 @@ def check_weights(directory: Path) -> None:
     pickled = sorted(path.name for pattern in PICKLED for path in directory.glob(pattern))
     if pickled:
         raise CheckpointError(
-            f"{directory} holds its weights as a pickle ({pickled[0]}), which may run code when it is opened, and so it "
-            f"is not: {CONVERT}"
+            f"{directory} holds its weights as a pickle ({pickled[0]}), which may run code when it is opened, and "
+            f"is not opened: {CONVERT}"
         )
     raise CheckpointError(f"{directory} holds no weights: there is no {SAFE[0]}; copy the whole directory")
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from inspect import signature
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import transformers
 from PIL import Image
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
@@ -32,15 +30,14 @@ from grounding.backends.hub import (
     read_config,
     reason_of,
 )
+from grounding.backends.loading import HuggingFaceOptions, class_of, load_model, load_processor, written_by
 from grounding.backends.scores import BoxScores, Recorder
 from grounding.codecs import get_codec
 from grounding.codecs.base import Codec, Stream
 from grounding.errors import (
     BackendError,
-    CheckpointError,
     ConfigError,
     ImageError,
-    MissingExtraError,
     PromptTooLongError,
 )
 from grounding.images import Canvas
@@ -50,47 +47,11 @@ REFUSALS = (ValueError, TypeError, RuntimeError, LookupError, ZeroDivisionError,
 """What processors raise for pictures that they can't take."""
 
 
-@dataclass(frozen=True, slots=True)
-class HuggingFaceOptions:
-    """How a model of transformers is loaded, and how it writes."""
-
-    codec: str | None = None
-    """How boxes are written, where a fine-tuned checkpoint learned another way than its family's."""
-    rounding: str | None = None
-    """A named reader of the codec's numbers; the most accurate one where none is named."""
-    quantization: Literal["4bit", "8bit"] | None = None
-    """Weights in 4 or 8 bits, through bitsandbytes; slower than bfloat16, in a third or half of the memory."""
-    attention: str | None = None
-    """The attention implementation, such as sdpa, eager or flash_attention_2; else transformers chooses."""
-    max_new_tokens: int | None = None
-    """An answer is cut after so many tokens, and says so; each family has its own number."""
-    batch_size: int = 8
-    """Questions that are answered together."""
-    min_pixels: int | None = None
-    """Smaller pictures are enlarged to so many pixels (Qwen's families)."""
-    max_pixels: int | None = None
-    """Larger pictures are shrunk to so many pixels (Qwen's families)."""
-
-    def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "batch_size", "min_pixels", "max_pixels"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}; it must be 1 or more")
-        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
-            raise ConfigError(
-                f"min_pixels is {self.min_pixels} and max_pixels {self.max_pixels}: give the smaller first"
-            )
-        if self.quantization not in (None, "4bit", "8bit"):
-            raise ConfigError(f"quantization {self.quantization!r} is not one of: 4bit, 8bit")
-
-
-def open_huggingface(
-    directory: str | Path, *, device: str | None = None, dtype: Any = None, name: str | None = None, **options: Any
-) -> HuggingFaceGrounder:
+def open_huggingface(directory: str | Path, *, name: str | None = None, **options: Any) -> HuggingFaceGrounder:
     """The model in a directory that `save_pretrained` wrote. Raises CheckpointError, ConfigError, MissingExtraError.
 
-    No code of the checkpoint's is run and no pickle opened. On a GPU it computes in bfloat16, on a CPU in float32,
-    unless `dtype` says otherwise. `name`: what answers call it. `options`: those of HuggingFaceOptions.
+    No code of the checkpoint's is run and no pickle opened. `name`: what answers call it. `options`: those of
+    HuggingFaceOptions.
     """
     directory = Path(directory).expanduser()
     known = [field.name for field in fields(HuggingFaceOptions)]
@@ -100,109 +61,14 @@ def open_huggingface(
     config = read_config(directory)
     family = family_of(config, directory)
     check_weights(directory)
-    place = pick_device(device)
-    kind = pick_dtype(dtype, place)
-    opened_with = _class(family, family.models[config["model_type"]])
+    place = pick_device(settings.device)
+    kind = pick_dtype(settings.dtype, place)
+    opened_with = class_of(family, family.models[config["model_type"]])
     with quiet_transformers(), clear_loading(directory, family.name):
-        processor = _load_processor(directory, family, settings)
-        model = _load_model(directory, family, opened_with, settings, place, kind)
-    codec = get_codec(settings.codec or _written_by(family, processor), settings.rounding)
+        processor = load_processor(directory, family, settings)
+        model = load_model(directory, family, opened_with, settings, place, kind)
+    codec = get_codec(settings.codec or written_by(family, processor), settings.rounding)
     return HuggingFaceGrounder(name or str(directory), family, model, processor, codec, settings)
-
-
-def _class(family: Family, name: str) -> Any:
-    found = getattr(transformers, name, None)
-    if found is None:
-        needed = f"transformers {family.since} or later" if family.since else "another transformers"
-        raise MissingExtraError(
-            f"{family.name} needs {needed}; this is {transformers.__version__}: pip install --upgrade transformers"
-        )
-    return found
-
-
-def _load_processor(directory: Path, family: Family, settings: HuggingFaceOptions) -> Any:
-    pixels = {name: getattr(settings, name) for name in ("min_pixels", "max_pixels")}
-    limits = {name: value for name, value in pixels.items() if value is not None}
-    if limits and not family.name.startswith("Qwen"):
-        raise ConfigError(f"{family.name} knows no {' and no '.join(limits)}: its processor resizes in its own way")
-    processor = _class(family, family.processor).from_pretrained(
-        directory, local_files_only=True, trust_remote_code=False, **limits
-    )
-    if family.form == "chat" and not _template(processor):
-        raise CheckpointError(
-            f"{directory} has no chat template, so that it can't be asked as it was trained: copy chat_template.jinja "
-            "too"
-        )
-    return processor
-
-
-def _template(processor: Any) -> Any:
-    return getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
-
-
-def _load_model(
-    directory: Path,
-    family: Family,
-    opened_with: Any,
-    settings: HuggingFaceOptions,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Any:
-    more: dict[str, Any] = {}
-    if settings.attention:
-        more["attn_implementation"] = settings.attention
-    if settings.quantization:
-        more["quantization_config"] = _quantized(settings.quantization, dtype)
-        more["device_map"] = {"": device}
-    try:
-        model, report = opened_with.from_pretrained(
-            directory,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=dtype,
-            output_loading_info=True,
-            **more,
-        )
-    except RuntimeError as error:
-        if "mismatch" not in str(error):
-            raise
-        raise CheckpointError(
-            f"the weights in {directory} have other shapes than transformers' {family.name} by its config.json: take a "
-            f"checkpoint in its own layout, such as {family.example}"
-        ) from error
-    except (ValueError, ImportError) as error:
-        if not settings.attention or not re.search("attention|attn", str(error), re.IGNORECASE):
-            raise
-        raise ConfigError(
-            f"attention {settings.attention!r} can't be used ({reason_of(error)}): leave it to transformers, or take "
-            "eager"
-        ) from error
-    if random := sorted(report.get("missing_keys") or ()):
-        rest = f" and {len(random) - 1} more" if len(random) > 1 else ""
-        raise CheckpointError(
-            f"the weights in {directory} are of another model than transformers' {family.name}: {random[0]}{rest} "
-            f"would be random; take a checkpoint in its own layout, such as {family.example}"
-        )
-    return (model if settings.quantization else model.to(device)).eval()
-
-
-def _quantized(bits: str, dtype: torch.dtype) -> Any:
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(f"weights in {bits} need bitsandbytes: pip install bitsandbytes accelerate") from error
-    if bits == "8bit":
-        return transformers.BitsAndBytesConfig(load_in_8bit=True)
-    return transformers.BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, bnb_4bit_use_double_quant=True
-    )
-
-
-def _written_by(family: Family, processor: Any) -> str:
-    """The codec's name: that of a token which only some checkpoints know, or the family's."""
-    vocabulary = processor.tokenizer.get_vocab() if family.marks else {}
-    return next((codec for token, codec in family.marks.items() if token in vocabulary), family.codec)
 
 
 class HuggingFaceGrounder(Grounder):
@@ -391,7 +257,7 @@ class HuggingFaceGrounder(Grounder):
         length = next((place for place, id_ in enumerate(row) if id_ in self._ends), None)
         ids = list(row[:length])
         text = self._spelled(ids)
-        problems = ()
+        problems: tuple[Problem, ...] = ()
         if length is None:
             problems = (Problem("truncated", f"cut after {len(ids)} tokens", (len(text), len(text))),)
         regions = None
