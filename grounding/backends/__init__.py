@@ -40,14 +40,6 @@ PREFIXES = {
         "grounding.backends.endpoint:open_endpoint",
         "a model on any OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama ...): give base_url=",
     ),
-    "openai": Backend("openai:MODEL", "grounding.backends.endpoint:open_openai", "a model of OpenAI's, such as gpt-4o"),
-    "gemini": Backend("gemini:MODEL", "grounding.backends.endpoint:open_gemini", "a model of Google's Gemini API"),
-    "claude": Backend("claude:MODEL", "grounding.backends.endpoint:open_claude", "a model of Anthropic's Claude API"),
-    "endpoint": Backend(
-        "endpoint:MODEL",
-        "grounding.backends.endpoint:open_endpoint",
-        "a model on any OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama ...): give base_url=",
-    ),
     "detector": Backend(
         "detector:DIRECTORY or ORG/NAME",
         "grounding.backends.detector:open_detector",
