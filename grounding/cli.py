@@ -176,11 +176,19 @@ def _codecs(args: argparse.Namespace) -> None:
 
 
 def _models(args: argparse.Namespace) -> None:
+    """Lists the names that --model takes, each with what it opens."""
+    import textwrap
+    from shutil import get_terminal_size
+
     from grounding.backends import WEIGHTS, backends
 
-    for backend in backends():
+    known = backends()
+    indent = max(len(backend.form) for backend in known) + 2
+    width = max(get_terminal_size().columns if sys.stdout.isatty() else 10_000, indent + 30)
+    for backend in known:
         missing = "" if backend.form != "(no name)" or (WEIGHTS / "config.json").is_file() else " (not in this copy)"
-        print(f"{backend.form:<22} {backend.what}{missing}")
+        line = f"{backend.form:<{indent}}{backend.what}{missing}"
+        print(textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False))
 
 
 # ---- what a command leaves behind
