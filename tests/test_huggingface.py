@@ -22,6 +22,7 @@ from tests import tiny_tools
 from tests.family_cases import CASES, FAMILIES, HIGH, WIDE
 from tests.forced import Forced, cut_after, ids_of, picture, request_of, spelled
 
+BEGINNING = ("llava", "deepseek_vl", "idefics3", "smolvlm", "paligemma", "molmo2")
 each = pytest.mark.parametrize("family", FAMILIES)
 
 
@@ -52,7 +53,7 @@ def test_prompt_is_exactly_these_tokens(family, model_of):
     assert seen == expected
 
 
-@pytest.mark.parametrize("family", ["llava", "deepseek_vl", "idefics3", "smolvlm", "paligemma", "molmo2"])
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name in BEGINNING])
 def test_begin_token_stands_once(family, model_of):
     model = model_of(family)
     ids = model.inputs([request_of(model, Question("locate", "cup"))])["input_ids"][0]
@@ -242,6 +243,12 @@ def test_picture_that_the_processor_refuses_is_named(model_of):
     for family in ("qwen2_5_vl", "qwen2_vl"):
         with pytest.raises(ImageError, match=r"Qwen2.*-VL refuses a picture of 2000 x 4 px .*resize, crop or pad it"):
             model_of(family).ground_many([(picture(), "cat"), (picture(2000, 4), "cat")])
+
+
+def test_answer_ends_where_the_models_places_do(forcing):
+    model = forcing("florence2", "<s>" + "<loc_1>" * 300)
+    answer = model.ground(picture(), "cat")
+    assert answer.problems[-1].message == "cut after 127 tokens"
 
 
 def test_prompt_without_room_for_an_answer_is_refused(model_of):

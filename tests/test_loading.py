@@ -146,6 +146,15 @@ def test_quantization_without_its_package_says_what_to_install(directory_of, bit
         grounding.load(directory_of("paligemma"), device="cpu", quantization=bits)
 
 
+@pytest.mark.skipif(
+    not transformers.utils.is_bitsandbytes_available(), reason="needs bitsandbytes, which is not installed"
+)
+@pytest.mark.parametrize(("bits", "layer"), [("4bit", "Linear4bit"), ("8bit", "Linear8bitLt")])
+def test_weights_are_quantized_by_transformers_itself(directory_of, bits, layer):
+    model = grounding.load(directory_of("llava"), device="cpu", quantization=bits)
+    assert layer in {type(module).__name__ for module in model.model.modules()}
+
+
 def test_another_codec_can_be_asked_for(directory_of):
     model = grounding.load(directory_of("paligemma"), device="cpu", codec="json")
     assert model.codec.name == "json"

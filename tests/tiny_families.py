@@ -116,7 +116,7 @@ def _kosmos2():
     return hf.Kosmos2ForConditionalGeneration(config), processor
 
 
-def _fuyu_tokenizer():
+def fuyu_tokenizer():
     """Of SentencePiece's kind: a blank goes before every text, placeholders too, as the processor counts on."""
     marks = ["|SPEAKER|", "|NEWLINE|", "|ENDOFTEXT|", *(f"<0x0{number}>" for number in range(5))]
     words = {f"▁{word}" for line in LINES[:-1] for word in line.split()}
@@ -131,7 +131,7 @@ def _fuyu_tokenizer():
 
 
 def _fuyu():
-    tokenizer = _fuyu_tokenizer()
+    tokenizer = fuyu_tokenizer()
     processor = hf.FuyuProcessor(
         hf.FuyuImageProcessor(size={"height": 60, "width": 120}, patch_size={"height": 30, "width": 30}), tokenizer
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from grounding.errors import CheckpointError, ConfigError, GroundingError, MissingExtraError, UnknownModelError
 
@@ -36,7 +39,8 @@ def fetch_config(name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     with _clear_refusals(name):
-        return Path(hf_hub_download(name, "config.json")).parent
+        found = hf_hub_download(name, "config.json", endpoint=_endpoint(), local_files_only=not _can_be_asked())
+        return Path(found).parent
     raise AssertionError  # the context lets no exception through without raising another
 
 
@@ -45,8 +49,33 @@ def fetch(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     with _clear_refusals(name):
-        return Path(snapshot_download(name, allow_patterns=_FETCHED, ignore_patterns=["*/*"]))
+        found = snapshot_download(
+            name,
+            allow_patterns=_FETCHED,
+            ignore_patterns=["*/*"],
+            endpoint=_endpoint(),
+            local_files_only=not _can_be_asked(),
+        )
+        return Path(found)
     raise AssertionError
+
+
+def _endpoint() -> str | None:
+    """Which hub to ask, as the environment says now; the hub's client knows only what it said when it was imported."""
+    return os.environ.get("HF_ENDPOINT") or None
+
+
+def _can_be_asked() -> bool:
+    """Whether the hub's address is known here. The hub's client would try for half a minute to find out."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    from huggingface_hub import constants
+
+    address = urlsplit(_endpoint() or constants.ENDPOINT)
+    try:
+        return bool(socket.getaddrinfo(address.hostname, address.port or 443))
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -63,6 +92,11 @@ def _clear_refusals(name: str) -> Iterator[None]:
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
         raise UnknownModelError(
             f"there is no directory {name!r} and no public model of that name on the hub: check the spelling"
+        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        raise UnknownModelError(
+            f"there is no directory {name!r}, the hub can't be reached, and nothing of that name was fetched before: "
+            "connect, or fetch it elsewhere and give its directory"
         ) from error
     except errors.RemoteEntryNotFoundError as error:
         raise CheckpointError(f"{name} on the hub has no config.json: it is no checkpoint of transformers") from error

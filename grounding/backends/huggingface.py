@@ -95,6 +95,8 @@ class HuggingFaceGrounder(Grounder):
         self._encodes = bool(model.config.is_encoder_decoder)
         tokenizer.padding_side = "right" if self._encodes else "left"
         self._generation = self._greedy()
+        places = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._places = int(places) if places else 1 << 20
         ends = self._generation.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list | tuple) else [ends])
         coordinates = COORDINATES.get(codec.name)
@@ -188,14 +190,14 @@ class HuggingFaceGrounder(Grounder):
                 f"the processor of {self.family.name} failed on {texts[0][:60]!r} ({reason_of(error)}): "
                 "its files may be of another release than transformers can read"
             ) from error
+        made.pop("labels", None)  # PaliGemma's processor makes them for training
         for row, values in zip(made["input_ids"], numbers, strict=False):
             fuyu_places.put_numbers(self.processor.tokenizer, row, values)
-        places = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         length = made["input_ids"].shape[1]
-        if places and length >= places:
+        if length >= self._places:
             raise PromptTooLongError(
-                f"picture and prompt take {length} of the {places} places of {self.name}, which leaves none for an "
-                "answer: ask in fewer words, or shrink the picture"
+                f"picture and prompt take {length} of the {self._places} places of {self.name}, which leaves none for "
+                "an answer: ask in fewer words, or shrink the picture"
             )
         return made.to(self.model.device, self.model.dtype)
 
@@ -246,9 +248,12 @@ class HuggingFaceGrounder(Grounder):
     @torch.inference_mode()
     def _write(self, inputs: Any, recorder: Recorder | None, **more: Any) -> torch.Tensor:
         last = [recorder] if recorder else []
+        config = deepcopy(self._generation)
+        taken = 1 if self._encodes else inputs["input_ids"].shape[1]
+        config.max_new_tokens = min(config.max_new_tokens, self._places - taken)
         return self.model.generate(
             **inputs,
-            generation_config=deepcopy(self._generation),
+            generation_config=config,
             logits_processor=LogitsProcessorList([*self.logits_processors, *last]),
             **more,
         )
