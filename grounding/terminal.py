@@ -177,14 +177,16 @@ def show_codecs(stream: TextIO | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 1), pad_edge=False, expand=True)
     table.add_column("family", style="bold", no_wrap=True)
-    table.add_column("a cat from (64, 120) to (320, 360) px in 640 × 480", overflow="fold")
-    table.add_column("asks", style="dim", overflow="fold")
-    table.add_column("read as", overflow="fold")
+    table.add_column("its text", overflow="fold", ratio=5)
+    table.add_column("what it can be asked", style="dim", overflow="fold", ratio=3)
+    table.add_column("other readings", ratio=2)
     for family, example, tasks, readings in rows:
-        table.add_row(family, Text(example), ", ".join(tasks), ", ".join(readings))
-    Console(file=stream, highlight=False).print(table)
+        table.add_row(family, Text(example, style="cyan"), ", ".join(tasks), Text(", ".join(readings[1:]) or "–"))
+    console = Console(file=stream, highlight=False)
+    console.print("\n A cat from (64, 120) to (320, 360) px in a picture of 640 × 480, as each family writes it\n")
+    console.print(table)
 
 
 def _example(codec: Codec) -> str:

@@ -17,7 +17,7 @@ MASK = "data:image/png;base64," + "iVBORw0KGgo+/=" * 300
 
 def test_prompts_name_the_order_and_the_range():
     form = "The box_2d should be [ymin, xmin, ymax, xmax] normalized to 0-1000."
-    assert CODEC.prompt("locate", "man in orange") == f"Detect every man in orange in the image. {form}"
+    assert CODEC.prompt("locate", "man in orange") == f"Locate man in orange in the image. {form}"
     assert "cat, dog" in CODEC.prompt("detect", names=["cat", "dog"])
     assert "[y, x] format normalized to 0-1000" in CODEC.prompt("point", "the cup")
 

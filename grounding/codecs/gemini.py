@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from grounding.codecs.bins import GEMINI, pick_rule
 from grounding.codecs.collect import Collector, Frame
+from grounding.codecs.fast import read_objects
 from grounding.codecs.json_boxes import JSONFamily
 from grounding.result import Region
 
@@ -37,7 +38,7 @@ class GeminiCodec(JSONFamily):
     head, joint, tail = "```json\n[\n  ", ",\n  ", "\n]\n```"
     prompts = MappingProxyType(
         {
-            "locate": f"Detect every {{words}} in the image. {_FORM}",
+            "locate": f"Locate {{words}} in the image. {_FORM}",
             "detect": f"Detect all of the following in the image: {{words}}. {_FORM}",
             "point": "Point to {words} in the image. The answer should follow the json format: "
             '[{"point": <point>, "label": <label1>}, ...]. The points are in [y, x] format normalized to 0-1000.',
@@ -48,6 +49,7 @@ class GeminiCodec(JSONFamily):
 
     def __init__(self, rounding: str | None = None) -> None:
         self.rule = pick_rule(self.name, self.rules, rounding)
+        self.at_once = read_objects(self.box_key, self.rule.read, self.rule.top, y_first=True)
 
     def collector(self, canvas: Canvas) -> Collector:
         return Collector(canvas, self.rule.read, self.rule.top, y_first=True)
