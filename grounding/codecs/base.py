@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ BLANK = " \t\r\n\v\f"
 """What may stand around words without belonging to them. ASCII only: words of any script keep their own characters."""
 
 BLANK_OR_COMMA = BLANK + ",，"
+
+AT_ONCE = ("locate", "detect")
+"""Tasks in which a codec may read typical answers at once: boxes and labels, the same in both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Codec(ABC):
     tasks: tuple[str, ...]
     rules: Mapping[str, Any] = {}
     """The readers of the family's numbers by name, the most accurate first: what `rounding` chooses from."""
+    at_once: Callable[[str, Canvas], Decoded | None] | None = None
+    """Reads typical answers to the tasks of AT_ONCE as the stream does, sooner; None for all others (fast.py)."""
 
     @abstractmethod
     def prompt(
@@ -96,6 +101,8 @@ class Codec(ABC):
 
     def decode(self, text: str, canvas: Canvas, *, task: str = "locate") -> Decoded:
         """What `text` says, in pixels of the original image. Never raises on any text."""
+        if self.at_once and task in AT_ONCE and (decoded := self.at_once(text, canvas)):
+            return decoded
         stream = self.stream(canvas, task=task)
         stream.feed(text)
         return stream.close()

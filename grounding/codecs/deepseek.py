@@ -16,6 +16,9 @@ from typing import ClassVar
 from grounding.codecs.bins import DEEPSEEK_VL2
 from grounding.codecs.brackets import Surface
 from grounding.codecs.chat import ChatCodec, Numbers
+from grounding.codecs.fast import read_references
+
+STOP = "<｜end▁of▁sentence｜>"
 
 TAGS = {
     "<|ref|>": "ref",
@@ -24,7 +27,7 @@ TAGS = {
     "<|/det|>": "/box",
     "<|grounding|>": "skip",
     "<｜begin▁of▁sentence｜>": "skip",
-    "<｜end▁of▁sentence｜>": "skip",
+    STOP: "skip",
     "<|end▁of▁sentence|>": "skip",  # as supervision's documentation spells it
     "<｜▁pad▁｜>": "skip",
     "<|Assistant|>": "skip",
@@ -47,6 +50,10 @@ class DeepSeekVL2Codec(ChatCodec):
     surface = Surface(
         TAGS, fronted=("detect",), unit=r"<\|ref\|>([^<]*)<\|/ref\|><\|det\|>\[\[@, @, @, @\]\]<\|/det\|>"
     )
+
+    def __init__(self, rounding: str | None = None) -> None:
+        super().__init__(rounding)
+        self.at_once = read_references(self.rule.read, self.rule.top, STOP)
 
     def ask_for(self, name: str) -> str:
         return self.write_name(name)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Stream, clean_names, clean_words
 from grounding.codecs.bins import PALIGEMMA, BinRule, pick_rule
+from grounding.codecs.fast import read_locations
 from grounding.codecs.location import (
     SEPARATOR,
     BoxStream,
@@ -49,6 +50,7 @@ class PaliGemmaCodec(Codec):
 
     def __init__(self, rounding: str | None = None) -> None:
         self.rule = pick_rule(self.name, self.rules, rounding)
+        self.at_once = read_locations(self.rule.read, self.rule.top)
 
     def prompt(
         self,

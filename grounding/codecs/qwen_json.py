@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from grounding.codecs.bins import QWEN3_VL, QWEN25_VL, pick_rule
 from grounding.codecs.collect import Collector, Frame
+from grounding.codecs.fast import read_objects
 from grounding.codecs.json_boxes import JSONFamily
 from grounding.errors import InputError
 from grounding.result import Region
@@ -83,6 +84,7 @@ class Qwen25VLCodec(JSONFamily):
 
     def __init__(self, rounding: str | None = None) -> None:
         self._pixels = lru_cache(maxsize=256)(pick_rule(self.name, self.rules, rounding))
+        self.at_once = read_objects(self.box_key, None)
 
     def canvas(
         self,
@@ -145,3 +147,4 @@ class Qwen3VLCodec(JSONFamily):
 
     def __init__(self, rounding: str | None = None) -> None:
         self.rule = pick_rule(self.name, self.rules, rounding)
+        self.at_once = read_objects(self.box_key, self.rule.read, self.rule.top)
