@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
+import pytest
 import transformers
 
+from grounding.backends.families import BY_TYPE
 from tests import tiny_families
 
 WIDE, HIGH = 200, 100
@@ -45,9 +48,10 @@ JSON_TASKS = "locate detect describe caption count"
 CASES = {
     "paligemma": Case(
         "<image>*4<bos>detect the red cup\n",
-        "<loc0256><loc0000><loc0768><loc1023> cat ; <loc0110><loc0000><loc1022><loc0512> dog",
-        [whole(0, 256 / 1023, 1, 768 / 1023), whole(0, 110 / 1023, 512 / 1023, 1022 / 1023)],
-        ("cat", "dog"),
+        # recorded: Blaizzy/mlx-vlm, examples/object_detection.ipynb, of paligemma-3b-mix-224
+        "<loc0046><loc0538><loc0795><loc1022> cat ; <loc0110><loc0000><loc1022><loc0512> cat",
+        [whole(538 / 1023, 46 / 1023, 1022 / 1023, 795 / 1023), whole(0, 110 / 1023, 512 / 1023, 1022 / 1023)],
+        ("cat", "cat"),
         "paligemma",
         "locate detect describe caption segment",
     ),
@@ -90,6 +94,17 @@ CASES = {
         ("man in orange",),
         "qwen2.5-vl",
         "locate detect caption",
+    ),
+    "qwen2_5_vl with bins": Case(
+        CHAT.format(
+            "<|vision_start|><|image_pad|>*28<|vision_end|>Detect the red cup. Output the bounding box coordinates in "
+            "[x0, y0, x1, y1] format."
+        ),
+        "<|object_ref_start|>person<|object_ref_end|><|box_start|><0><35><980><987>, <646><0><999><940><|box_end|>",
+        [whole(0.5 / 999, 35.5 / 999, 980.5 / 999, 987.5 / 999), whole(646.5 / 999, 0.5 / 999, 1, 940.5 / 999)],
+        ("person", "person"),
+        "rex-omni",
+        "locate detect segment",
     ),
     "qwen3_vl": Case(
         # 192 x 96: 6 x 3 cells of 32 px
@@ -178,4 +193,18 @@ CASES = {
 }
 CASES["qwen3_vl_moe"] = CASES["qwen3_vl"]
 CASES["idefics3"] = CASES["smolvlm"]
-FAMILIES = [name for name in tiny_families.MAKERS if hasattr(transformers, "Molmo2Config") or name != "molmo2"]
+
+
+def families(*names: str, but: tuple[str, ...] = ()):
+    """Parametrizes `family` with these, or with all; skips those that this environment can't open."""
+    chosen = [name for name in names or tiny_families.MAKERS if name not in but]
+    return pytest.mark.parametrize("family", [pytest.param(name, marks=_skipped(name)) for name in chosen])
+
+
+def _skipped(name: str):
+    family = BY_TYPE[name.split()[0]]
+    if missing := [package for package in family.needs if find_spec(package) is None]:
+        return pytest.mark.skip(reason=f"{family.name} needs {', '.join(missing)}")
+    if not all(hasattr(transformers, kind) for kind in family.models.values()):
+        return pytest.mark.skip(reason=f"{family.name} needs transformers {family.since}")
+    return ()

@@ -8,7 +8,9 @@ import re
 import shutil
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,11 +21,19 @@ from grounding import Grounding, Question, Region
 from grounding.backends.scores import Recorder
 from grounding.errors import BackendError, ImageError, PromptTooLongError
 from tests import tiny_tools
-from tests.family_cases import CASES, FAMILIES, HIGH, WIDE
+from tests.family_cases import CASES, HIGH, WIDE, families
 from tests.forced import Forced, cut_after, ids_of, picture, request_of, spelled
 
-BEGINNING = ("llava", "deepseek_vl", "idefics3", "smolvlm", "paligemma", "molmo2")
-each = pytest.mark.parametrize("family", FAMILIES)
+CASES_ON_DISK = Path(__file__).parent / "cases"
+RECORDED = {
+    "florence2": ("florence-2.jsonl", Question("locate", "red car")),
+    "kosmos-2": ("kosmos-2.jsonl", Question("caption")),
+    "qwen3_vl": ("qwen3-vl.jsonl", Question("locate", "figures")),
+    "internvl": ("internvl.jsonl", Question("locate", "toys")),
+    "deepseek_vl with boxes": ("deepseek-vl2.jsonl", Question("locate", "the giraffe at the back")),
+    "molmo2": ("molmo.jsonl", Question("locate", "cup")),
+}
+each = families()
 
 
 # ---- prompts
@@ -53,7 +63,7 @@ def test_prompt_is_exactly_these_tokens(family, model_of):
     assert seen == expected
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name in BEGINNING])
+@families("llava", "deepseek_vl", "idefics3", "smolvlm", "paligemma", "molmo2")
 def test_begin_token_stands_once(family, model_of):
     model = model_of(family)
     ids = model.inputs([request_of(model, Question("locate", "cup"))])["input_ids"][0]
@@ -75,6 +85,25 @@ def test_written_text_becomes_boxes(family, forcing):
     assert [region.point for region in answer.regions if region.point] == [pytest.approx(p) for p in case.points]
     assert answer.problems == ()
     assert answer.model.endswith(family.replace(" ", "-"))
+
+
+@families(*RECORDED)
+def test_recorded_answers_keep_their_boxes_through_tokens(family, forcing):
+    """Real outputs of the family's weights (tests/cases): tokens and back change nothing that its codec reads."""
+    file, question = RECORDED[family]
+    for line in (CASES_ON_DISK / file).read_text(encoding="utf-8").splitlines():
+        raw = json.loads(line)["raw"]
+        text = re.sub(r"^(</s>|<s>)+|(</s>|<pad>|<｜end▁of▁sentence｜>)+$", "", raw)
+        model = forcing(family, text)
+        request = request_of(model, question)
+        expected = model.codec.decode(raw, request.canvas, task=question.task)
+        answer = model.ask(picture(), question)
+        assert answer.found
+        assert answer.labels == tuple(region.label for region in expected.regions)
+        assert answer.boxes == pytest.approx(np.array([region.box for region in expected.regions]))
+        assert len(answer.problems) == len(expected.problems)
+        if question.task == "caption":
+            assert answer.text == expected.text
 
 
 @each

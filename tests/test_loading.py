@@ -10,13 +10,14 @@ import transformers
 
 import grounding
 from grounding.backends import families
-from grounding.backends.loading import class_of
+from grounding.backends.loading import check_packages, class_of
 from grounding.errors import CheckpointError, ConfigError, MissingExtraError, UnknownModelError
 from tests import tiny_families
-from tests.family_cases import CASES, FAMILIES
+from tests.family_cases import CASES
+from tests.family_cases import families as each_of
 from tests.forced import picture
 
-each = pytest.mark.parametrize("family", FAMILIES)
+each = each_of()
 
 
 def test_every_type_has_a_tiny_checkpoint():
@@ -51,7 +52,7 @@ def test_type_that_nobody_knows_is_answered_with_the_known_ones(copy):
 
 def test_type_with_code_of_its_own_names_one_without(copy):
     (copy / "config.json").write_text('{"model_type": "internvl_chat", "auto_map": {"AutoModel": "evil.Model"}}')
-    with pytest.raises(UnknownModelError, match=r"code of its own, and that is never run.*OpenGVLab/InternVL3-2B-hf"):
+    with pytest.raises(UnknownModelError, match=r"code of its own, and that is never run.*OpenGVLab/InternVL3-1B-hf"):
         grounding.load(copy)
 
 
@@ -159,6 +160,19 @@ def test_another_codec_can_be_asked_for(directory_of):
     model = grounding.load(directory_of("paligemma"), device="cpu", codec="json")
     assert model.codec.name == "json"
     assert model._scores is None
+
+
+def test_chat_template_that_fails_is_named(directory_of, tmp_path):
+    copy = shutil.copytree(directory_of("qwen2_vl"), tmp_path / "copy")
+    (copy / "chat_template.jinja").write_text("{{ messages.no.such.thing }}")
+    with pytest.raises(CheckpointError, match=r"the chat template of .* fails .*: copy chat_template.jinja anew"):
+        grounding.load(copy, device="cpu").caption(picture())
+
+
+def test_package_that_a_processor_imports_is_named():
+    check_packages(families.BY_TYPE["paligemma"])
+    with pytest.raises(MissingExtraError, match=r"^PaliGemma needs no_such_thing: pip install no_such_thing$"):
+        check_packages(replace(families.BY_TYPE["paligemma"], needs=("torch", "no_such_thing")))
 
 
 def test_family_younger_than_transformers_says_so():

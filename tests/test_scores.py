@@ -5,17 +5,17 @@ import re
 
 import pytest
 
-from tests.family_cases import CASES, FAMILIES, whole
+from tests.family_cases import CASES, families, whole
 from tests.forced import ids_of, picture
 
-SCORED = ("paligemma", "florence2", "kosmos-2")
+SCORED = ("paligemma", "florence2", "kosmos-2", "qwen2_5_vl with bins")
 
 
-@pytest.mark.parametrize("family", SCORED)
+@families(*SCORED)
 def test_score_is_the_geometric_mean_of_the_coordinates(family, forcing, model_of):
     model = model_of(family)
     tokens = model.processor.tokenizer.convert_ids_to_tokens(ids_of(model, CASES[family].answer))
-    places = [place for place, token in enumerate(tokens) if re.match(r"<(loc|patch)", token)]
+    places = [place for place, token in enumerate(tokens) if re.match(r"<(loc|patch|\d)", token)]
     chances = {place: 0.2 + 0.05 * number for number, place in enumerate(places)}
     model = forcing(family, CASES[family].answer, chances)
     per_box = 2 if family == "kosmos-2" else 4
@@ -47,6 +47,6 @@ def test_boxes_in_a_caption_are_scored_by_their_own_tokens(forcing, model_of):
     assert answer.regions[0].box == pytest.approx(whole(12.5 / 32, 1.5 / 32, 31.5 / 32, 26.5 / 32))
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in SCORED])
+@families(but=SCORED)
 def test_coordinates_in_digits_have_no_score(family, forcing):
     assert set(forcing(family, CASES[family].answer).ground(picture(), "the red cup").scores) == {None}

@@ -36,8 +36,8 @@ def chatml(image: str) -> str:
 EXPERTS = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 16}
 
 
-def qwen(version: str, **vision):
-    tokenizer = trained(hf.Qwen2Tokenizer, special=QWEN_TOKENS)
+def qwen(version: str, *, special: tuple[str, ...] = (), **vision):
+    tokenizer = trained(hf.Qwen2Tokenizer, special=(*QWEN_TOKENS, *special))
     tokenizer.eos_token, tokenizer.pad_token = "<|im_end|>", "<|endoftext|>"
     patch = vision.get("patch_size", 14)
     images = hf.Qwen2VLImageProcessor(
@@ -70,6 +70,12 @@ def qwen2_vl():
 
 def qwen2_5_vl():
     return qwen("Qwen2_5_VL", hidden_size=16, out_hidden_size=16, fullatt_block_indexes=[0])
+
+
+def rex_omni():
+    """Qwen2.5-VL with tokens for coordinates, as Rex-Omni has them."""
+    bins = tuple(f"<{number}>" for number in range(1000))
+    return qwen("Qwen2_5_VL", special=bins, hidden_size=16, out_hidden_size=16, fullatt_block_indexes=[0])
 
 
 def qwen3_vl(version: str = "Qwen3VL"):

@@ -120,7 +120,7 @@ def fuyu_tokenizer():
     """Of SentencePiece's kind: a blank goes before every text, placeholders too, as the processor counts on."""
     marks = ["|SPEAKER|", "|NEWLINE|", "|ENDOFTEXT|", *(f"<0x0{number}>" for number in range(5))]
     words = {f"▁{word}" for line in LINES[:-1] for word in line.split()}
-    rest = [*sorted(words), *map(str, range(200)), *map(chr, range(33, 127)), "▁", "\n"]
+    rest = [*sorted(words), *map(str, range(300)), *map(chr, range(33, 127)), "▁", "\n"]
     pieces = dict.fromkeys(rest, -10.0) | dict.fromkeys(("<unk>", "<s>"), -99.0) | dict.fromkeys(marks, 0.0)
     backend = Tokenizer(models.Unigram(list(pieces.items()), unk_id=list(pieces).index("<unk>")))
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
@@ -147,6 +147,7 @@ MAKERS: dict[str, Callable] = {
     "kosmos-2": _kosmos2,
     "qwen2_vl": chat.qwen2_vl,
     "qwen2_5_vl": chat.qwen2_5_vl,
+    "qwen2_5_vl with bins": chat.rex_omni,
     "qwen3_vl": chat.qwen3_vl,
     "qwen3_vl_moe": lambda: chat.qwen3_vl("Qwen3VLMoe"),
     "internvl": chat.internvl,

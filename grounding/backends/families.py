@@ -52,6 +52,8 @@ class Family:
     """Whether each number of a place is one token, to be put in and read one by one (fuyu_places.py)."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """A token that only some checkpoints know, to the codec that those write."""
+    needs: tuple[str, ...] = ()
+    """Packages that its processor imports and that this package does not bring."""
     since: str = ""
     """The release of transformers that brought it, where that is younger than the oldest one supported."""
 
@@ -101,6 +103,7 @@ FAMILIES: tuple[Family, ...] = (
         form="chat",
         limited=True,
         sees="picture",
+        needs=("torchvision",),
     ),
     Family(
         name="Qwen2.5-VL",
@@ -113,6 +116,7 @@ FAMILIES: tuple[Family, ...] = (
         sees="grid",
         new_tokens=1024,
         marks=MappingProxyType({"<999>": "rex-omni"}),
+        needs=("torchvision",),
     ),
     Family(
         name="Qwen3-VL",
@@ -127,15 +131,17 @@ FAMILIES: tuple[Family, ...] = (
         limited=True,
         sees="picture",
         new_tokens=1024,
+        needs=("torchvision",),
     ),
     Family(
         name="InternVL",
         models=_table(internvl="InternVLForConditionalGeneration"),
         processor="InternVLProcessor",
         codec="internvl",
-        example="OpenGVLab/InternVL3-2B-hf",
+        example="OpenGVLab/InternVL3-1B-hf",
         form="chat",
         sees="picture",
+        needs=("torchvision",),
     ),
     Family(
         name="LLaVA",
@@ -163,6 +169,7 @@ FAMILIES: tuple[Family, ...] = (
         example="llava-hf/llava-onevision-qwen2-7b-ov-hf",
         form="chat",
         sees="picture",
+        needs=("torchvision",),
     ),
     Family(
         # The first DeepSeek-VL learned no way to write boxes, so it is asked for JSON; the second one's has its tokens.
@@ -184,6 +191,7 @@ FAMILIES: tuple[Family, ...] = (
         form="chat",
         sees="picture",
         since="5.20",
+        needs=("torchvision",),
     ),
     Family(
         name="Fuyu",
@@ -195,6 +203,7 @@ FAMILIES: tuple[Family, ...] = (
         sees="scaled",
         new_tokens=128,
         numbered=True,
+        needs=("torchvision",),  # with PIL in its place, the processor fails on every picture (5.17 to 5.23)
     ),
     Family(
         name="SmolVLM",
@@ -205,6 +214,7 @@ FAMILIES: tuple[Family, ...] = (
         form="chat",
         sees="picture",
         nested=True,
+        needs=("torchvision", "num2words"),
     ),
     Family(
         name="Idefics3",
@@ -223,7 +233,7 @@ BY_TYPE: Mapping[str, Family] = MappingProxyType({kind: family for family in FAM
 
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
-        "internvl_chat": "OpenGVLab/InternVL3-2B-hf",
+        "internvl_chat": "OpenGVLab/InternVL3-1B-hf",
         "multi_modality": "deepseek-community/deepseek-vl-1.3b-chat",
         "llava_llama": "llava-hf/llava-1.5-7b-hf",
         "llava_mistral": "llava-hf/llava-v1.6-mistral-7b-hf",

@@ -30,14 +30,23 @@ from grounding.backends.hub import (
     read_config,
     reason_of,
 )
-from grounding.backends.loading import HuggingFaceOptions, class_of, load_model, load_processor, written_by
+from grounding.backends.loading import (
+    HuggingFaceOptions,
+    check_packages,
+    class_of,
+    load_model,
+    load_processor,
+    written_by,
+)
 from grounding.backends.scores import BoxScores, Recorder
 from grounding.codecs import get_codec
 from grounding.codecs.base import Codec, Stream
 from grounding.errors import (
     BackendError,
+    CheckpointError,
     ConfigError,
     ImageError,
+    MissingExtraError,
     PromptTooLongError,
 )
 from grounding.images import Canvas
@@ -60,6 +69,7 @@ def open_huggingface(directory: str | Path, *, name: str | None = None, **option
     settings = HuggingFaceOptions(**options)
     config = read_config(directory)
     family = family_of(config, directory)
+    check_packages(family)
     check_weights(directory)
     place = pick_device(settings.device)
     kind = pick_dtype(settings.dtype, place)
@@ -135,9 +145,11 @@ class HuggingFaceGrounder(Grounder):
         if self.family.sees == "padded":
             mean = getattr(images, "image_mean", None) or (0.5, 0.5, 0.5)
             red, green, blue = (int(255 * share) for share in mean)
-            canvas = request.canvas
+            width, height = request.image.size
+            canvas = Canvas.pad(width, height, max(width, height))
             return canvas.apply(request.image, fill=(red, green, blue))
         if self.family.sees == "square" and getattr(images, "do_center_crop", False):
+            # Where its sides are not squashed, a picture would lose what the crop leaves out.
             side = dict(images.crop_size)
             return request.image.resize((side["width"], side["height"]), Image.Resampling.BICUBIC)
         return request.image
@@ -149,9 +161,16 @@ class HuggingFaceGrounder(Grounder):
         if self.family.form == "image first":
             return f"{self.processor.image_token}{prompt}"
         content = [{"type": "image"}, {"type": "text", "text": prompt}]
-        text: str = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
+        try:
+            text: str = self.processor.apply_chat_template(
+                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+            )
+        except ImportError as error:
+            raise MissingExtraError(f"chat templates need jinja2: pip install jinja2 ({reason_of(error)})") from error
+        except Exception as error:  # a template is a program of the checkpoint's, in jinja's own sandbox
+            raise CheckpointError(
+                f"the chat template of {self.name} fails ({reason_of(error)}): copy chat_template.jinja anew"
+            ) from error
         return text
 
     def inputs(self, requests: Sequence[Request]) -> Any:

@@ -65,6 +65,12 @@ def class_of(family: Family, name: str) -> Any:
     return found
 
 
+def check_packages(family: Family) -> None:
+    """Raises MissingExtraError where a package is not installed that the family's processor imports."""
+    if missing := [name for name in family.needs if find_spec(name) is None]:
+        raise MissingExtraError(f"{family.name} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+
+
 def load_processor(directory: Path, family: Family, settings: HuggingFaceOptions) -> Any:
     """Makes tensors of pictures and prompts. Raises ConfigError, and CheckpointError where files are missing."""
     pixels = {name: getattr(settings, name) for name in ("min_pixels", "max_pixels")}
