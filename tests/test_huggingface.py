@@ -254,6 +254,16 @@ def test_llava_sees_the_whole_picture_in_a_padded_square(model_of):
     assert [shown.getpixel((100, y)) for y in (0, 49, 50, 149, 150)] == [grey, grey, *[(255, 0, 0)] * 2, grey]
 
 
+@families("paligemma", "florence2", "kosmos-2")
+def test_whole_picture_is_squashed_to_a_square(family, model_of):
+    image = Image.new("RGB", (WIDE, HIGH), "black")
+    image.paste("white", (0, 0, 20, HIGH))
+    image.paste("white", (180, 0, WIDE, HIGH))
+    model = model_of(family)
+    row = model.inputs([request_of(model, Question("locate", "cat"), image)])["pixel_values"][0, 0, 14]
+    assert row[0] > row[len(row) // 2] + 1 < row[-1]
+
+
 def test_kosmos_sees_the_whole_picture_squashed(directory_of, tmp_path):
     """Also where a checkpoint's processor would cut the sides off."""
     copy = shutil.copytree(directory_of("kosmos-2"), tmp_path / "copy")

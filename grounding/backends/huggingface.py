@@ -141,18 +141,13 @@ class HuggingFaceGrounder(Grounder):
 
     def _shown(self, request: Request) -> Image.Image:
         """The picture as the processor is given it."""
-        images = self.processor.image_processor
-        if self.family.sees == "padded":
-            mean = getattr(images, "image_mean", None) or (0.5, 0.5, 0.5)
-            red, green, blue = (int(255 * share) for share in mean)
-            width, height = request.image.size
-            canvas = Canvas.pad(width, height, max(width, height))
-            return canvas.apply(request.image, fill=(red, green, blue))
-        if self.family.sees == "square" and getattr(images, "do_center_crop", False):
-            # Where its sides are not squashed, a picture would lose what the crop leaves out.
-            side = dict(images.crop_size)
-            return request.image.resize((side["width"], side["height"]), Image.Resampling.BICUBIC)
-        return request.image
+        if self.family.sees != "padded":
+            return request.image
+        mean = getattr(self.processor.image_processor, "image_mean", None) or (0.5, 0.5, 0.5)
+        red, green, blue = (int(255 * share) for share in mean)
+        width, height = request.image.size
+        canvas = Canvas.pad(width, height, max(width, height))
+        return canvas.apply(request.image, fill=(red, green, blue))
 
     def _text(self, prompt: str) -> str:
         """The whole text of a question, with whatever stands for the picture, before the processor takes it."""

@@ -85,7 +85,17 @@ def load_processor(directory: Path, family: Family, settings: HuggingFaceOptions
             f"{directory} has no chat template, so that it can't be asked as it was trained: copy chat_template.jinja "
             "too"
         )
+    if family.sees == "square":
+        _squash(processor.image_processor)
     return processor
+
+
+def _squash(images: Any) -> None:
+    """Makes an image processor that cuts the middle out of a picture squash the whole of it instead."""
+    if getattr(images, "do_center_crop", False):
+        side = dict(images.crop_size)
+        images.size = {"height": side["height"], "width": side["width"]}
+        images.do_center_crop = False
 
 
 def _template(processor: Any) -> Any:
