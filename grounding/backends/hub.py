@@ -6,7 +6,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,15 +160,17 @@ def pick_device(name: str | None) -> torch.device:
     return device
 
 
-def pick_dtype(name: Any, device: torch.device) -> torch.dtype:
-    """The type to compute in; for None float32 on a CPU and bfloat16 elsewhere. Raises ConfigError."""
+def pick_dtype(
+    name: Any, device: torch.device, known: Sequence[str] = ("float32", "bfloat16", "float16")
+) -> torch.dtype:
+    """The type to compute in, one of `known`; for None float32 on a CPU and bfloat16 elsewhere. Raises ConfigError."""
     import torch
 
     if name is None:
         return torch.float32 if device.type == "cpu" else torch.bfloat16
-    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    kind = known.get(name) if isinstance(name, str) else name
-    if not isinstance(kind, torch.dtype) or kind not in known.values():
+    kinds: dict[str, torch.dtype] = {kind: getattr(torch, kind) for kind in known}
+    kind = kinds.get(name) if isinstance(name, str) else name
+    if not isinstance(kind, torch.dtype) or kind not in kinds.values():
         raise ConfigError(f"dtype {name!r} is not one of: {', '.join(known)}")
     return kind
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers.utils import logging
 
 from grounding.backends.base import Answer, Grounder, Request
+from grounding.backends.hub import pick_device, pick_dtype, quiet_transformers
 from grounding.codecs.grammar import Grammar
 from grounding.errors import BackendError, CheckpointError, ConfigError
 from grounding.images import Canvas
@@ -22,7 +22,7 @@ from grounding.result import Region
 
 FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = ("float32", "bfloat16")
 REMEDY = "copy the whole directory that training wrote"
 
 
@@ -46,10 +46,10 @@ def open_native(
     if strange := sorted(set(options) - set(known)):
         raise ConfigError(f"no option named {strange[0]!r}; known: constrained, {', '.join(known)}")
     _check_files(directory)
-    place = _device(device)
-    kind = _dtype(dtype, place)
+    place = pick_device(device)
+    kind = pick_dtype(dtype, place, DTYPES)
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             model, report = GroundingForConditionalGeneration.from_pretrained(
                 directory, local_files_only=True, dtype=kind, output_loading_info=True
             )
@@ -59,20 +59,6 @@ def open_native(
         raise CheckpointError(f"{directory} can't be loaded ({type(error).__name__}: {reason}): {REMEDY}") from error
     _check_weights(directory, report)
     return Native(name or str(directory), model.to(place), processor, DecodeOptions(**options), constrained=constrained)
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """No bars and no advice on standard error while a model is loaded; as before afterwards."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _check_files(directory: Path) -> None:
@@ -95,29 +81,6 @@ def _check_weights(directory: Path, report: dict[str, Any]) -> None:
                 f"the weights in {directory} are of another model than its config.json: "
                 f"the file {what} {sorted(names)[0]}{more}; {REMEDY}"
             )
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise ConfigError(
-            f"device {name!r} can't be used here ({reason}); use cpu, or none to choose by itself"
-        ) from None
-    return device
-
-
-def _dtype(name: Any, device: torch.device) -> torch.dtype:
-    if name is None:
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    kind = DTYPES.get(name) if isinstance(name, str) else name
-    if not isinstance(kind, torch.dtype) or kind not in DTYPES.values():
-        raise ConfigError(f"dtype {name!r} is not one of: {', '.join(DTYPES)}")
-    return kind
 
 
 class Native(Grounder):
