@@ -1,5 +1,8 @@
 """PaliGemma's texts: prompts, real answers, readers that disagree, and mask codes."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +42,15 @@ def test_a_real_answer_is_read_y_before_x(task):
     decoded = CODEC.decode(TWO_CATS, CANVAS, task=task)
     assert [region.box for region in decoded.regions] == [(538, 46, 1022, 795), (0, 110, 512, 1022)]
     assert [region.label for region in decoded.regions] == ["cat", "cat"]
+    assert not decoded.problems
+
+
+def test_the_recorded_answer_has_the_bins_that_its_source_gives():
+    row = json.loads((Path(__file__).parent / "cases" / "paligemma.jsonl").read_text())
+    decoded = get_codec("paligemma").decode(row["raw"], Canvas.identity(1023, 1023), task="detect")
+    assert [region.label for region in decoded.regions] == [truth["label"] for truth in row["expected"]]
+    for region, truth in zip(decoded.regions, row["expected"], strict=True):
+        assert region.box == pytest.approx(truth["bbox_loc_xyxy"])
     assert not decoded.problems
 
 
