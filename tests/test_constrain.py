@@ -7,7 +7,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessorList
 from grounding.codecs import get_codec
 from grounding.errors import ConfigError
 from grounding.images import Canvas
-from grounding.model.constrain import GrammarCompiler, GrammarLogitsProcessor
+from grounding.model.automaton import GrammarCompiler
+from grounding.model.constrain import GrammarLogitsProcessor
 from grounding.model.tokenization import train_tokenizer
 
 CODEC = get_codec("location")
@@ -321,7 +322,7 @@ def test_logits_beyond_the_tokenizer_are_blocked(compiler, tokenizer):
 
 
 def test_a_compiler_starts_afresh_before_its_masks_take_too_much(tokenizer, monkeypatch):
-    monkeypatch.setattr("grounding.model.constrain.MOST_MASK_BYTES", 100_000)
+    monkeypatch.setattr("grounding.model.automaton.MOST_MASK_BYTES", 100_000)
     compiler = GrammarCompiler(tokenizer)
     for number in range(60):
         grammar = CODEC.grammar("detect", names=[f"thing {number}"])

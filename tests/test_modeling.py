@@ -17,8 +17,9 @@ from transformers import (
 
 from grounding.errors import ConfigError, InputError
 from grounding.model import GroundingConfig, GroundingForConditionalGeneration
+from grounding.model.automaton import GrammarCompiler
 from grounding.model.cache import RowCache, rows_of
-from grounding.model.constrain import GrammarCompiler, GrammarLogitsProcessor
+from grounding.model.constrain import GrammarLogitsProcessor
 from grounding.model.decode import DecodeOptions, Decoder
 from grounding.model.fusion import PAD, PROMPT
 from grounding.model.language import coordinate_features

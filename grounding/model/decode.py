@@ -20,8 +20,9 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from grounding.errors import ConfigError, PromptTooLongError
 from grounding.model.answers import Ask, ModelAnswer, Reader, Row, repeats
+from grounding.model.automaton import GrammarCompiler
 from grounding.model.cache import RowCache, rows_of
-from grounding.model.constrain import GrammarCompiler, GrammarLogitsProcessor
+from grounding.model.constrain import GrammarLogitsProcessor
 from grounding.model.fusion import PAD, PROMPT
 from grounding.model.modeling import GroundingForConditionalGeneration
 from grounding.model.processing import GroundingProcessor
