@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from grounding.codecs.bins import BinRule, pick_rule
 from grounding.errors import InputError, PromptError
 from grounding.result import Problem, Region
 
@@ -52,8 +53,14 @@ class Codec(ABC):
     tasks: tuple[str, ...]
     rules: Mapping[str, Any] = {}
     """The readers of the family's numbers by name, the most accurate first: what `rounding` chooses from."""
+    rule: BinRule
+    """The reader that was chosen."""
     at_once: Callable[[str, Canvas], Decoded | None] | None = None
     """Reads typical answers to the tasks of AT_ONCE as the stream does, sooner; None for all others (fast.py)."""
+
+    def __init__(self, rounding: str | None = None) -> None:
+        """`rounding`: the name of a reader; the most accurate one when None. Raises ConfigError."""
+        self.rule = pick_rule(self.name, self.rules, rounding)
 
     @abstractmethod
     def prompt(

@@ -7,12 +7,13 @@ read back, and where boxes go among the words of a caption.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from grounding.codecs.base import BLANK, Codec, Stream, clean_names, clean_words
-from grounding.codecs.bins import BinRule, pick_rule
+from grounding.codecs.bins import BinRule
 from grounding.codecs.brackets import BracketStream, Surface
 from grounding.codecs.collect import Collector, Frame
 from grounding.codecs.names import IN_WORDS, front_label
@@ -42,14 +43,11 @@ class ChatCodec(Codec):
     names_between = ", "
     """What stands between names in a prompt."""
 
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
-
     # -- what a family says --------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def write_boxes(self, boxes: Sequence[Numbers]) -> str:
         """Boxes with one name in the family's brackets and tags; a point has two numbers and a quadrilateral eight."""
-        raise NotImplementedError
 
     def write_name(self, name: str) -> str:
         """A name, as it stands in front of its boxes."""

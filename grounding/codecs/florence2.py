@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Stream, clean_names, clean_words
-from grounding.codecs.bins import FLORENCE_2, pick_rule
+from grounding.codecs.bins import FLORENCE_2
 from grounding.codecs.collect import Frame
 from grounding.codecs.fast import read_numbered
 from grounding.codecs.florence2_stream import ItemStream, LocWordsStream
@@ -78,7 +78,7 @@ class Florence2Codec(Codec):
     tasks = ("locate", "detect", "segment", "describe", "caption", "ocr")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
+        super().__init__(rounding)
         self._whole = self.rule is FLORENCE_2["transformers"]
         self.at_once = None if self._whole else read_numbered(self.rule.read, self.rule.top)
 

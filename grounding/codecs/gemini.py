@@ -16,7 +16,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from grounding.codecs.bins import GEMINI, pick_rule
+from grounding.codecs.bins import GEMINI
 from grounding.codecs.collect import Collector, Frame
 from grounding.codecs.fast import read_objects
 from grounding.codecs.json_boxes import JSONFamily
@@ -48,7 +48,7 @@ class GeminiCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
+        super().__init__(rounding)
         self.at_once = read_objects(self.box_key, self.rule.read, self.rule.top, y_first=True)
 
     def collector(self, canvas: Canvas) -> Collector:

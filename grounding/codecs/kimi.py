@@ -12,7 +12,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from grounding.codecs.bins import KIMI_VL, pick_rule
+from grounding.codecs.bins import KIMI_VL
 from grounding.codecs.collect import Collector, Frame
 from grounding.codecs.json_boxes import JSONFamily
 from grounding.result import Region
@@ -39,9 +39,6 @@ class KimiVLCodec(JSONFamily):
             "answer": "{words}",
         }
     )
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def collector(self, canvas: Canvas) -> Collector:
         return Collector(canvas, float, 1.0, step=1 / self.rule.top)

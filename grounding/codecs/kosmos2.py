@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Decoded, Stream, TagLexer, clean_words
-from grounding.codecs.bins import KOSMOS_2, KOSMOS_2_PATCHES, kosmos_read, kosmos_write, pick_rule
+from grounding.codecs.bins import KOSMOS_2, KOSMOS_2_PATCHES, kosmos_read, kosmos_write
 from grounding.codecs.collect import Collector, Frame
 from grounding.codecs.location import check_words
 from grounding.codecs.marked import PhraseStream, phrase_spans
@@ -45,7 +45,7 @@ class Kosmos2Codec(Codec):
     tasks = ("locate", "caption", "describe", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
+        super().__init__(rounding)
         self._together = self.rule is KOSMOS_2["official"]
 
     def prompt(

@@ -18,7 +18,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import Codec, Stream, clean_names, clean_words
-from grounding.codecs.bins import LOCATE_ANYTHING, pick_rule
+from grounding.codecs.bins import LOCATE_ANYTHING
 from grounding.codecs.collect import Frame
 from grounding.codecs.references import STOPS, ReferenceStream, check_label, shape_tags
 from grounding.result import Region
@@ -41,9 +41,6 @@ class LocateAnythingCodec(Codec):
     name = "locateanything"
     rules = LOCATE_ANYTHING
     tasks = ("locate", "detect", "point", "ocr")
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

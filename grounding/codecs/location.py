@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from grounding.codecs.base import BLANK, BLANK_OR_COMMA, Codec, Decoded, Stream, TagStream, clean_names, clean_words
-from grounding.codecs.bins import LOCATIONS, BinRule, pick_rule
+from grounding.codecs.bins import LOCATIONS, BinRule
 from grounding.errors import InputError, PromptError
 from grounding.result import Region
 
@@ -47,9 +47,6 @@ class LocationCodec(Codec):
     name = "location"
     rules = LOCATIONS
     tasks = ("locate", "detect", "describe", "caption", "count", "segment", "answer")
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     # -- asking --------------------------------------------------------------------------------------------------------
 

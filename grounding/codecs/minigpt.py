@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Decoded, Stream, TagLexer, clean_names, clean_words
-from grounding.codecs.bins import MINIGPT_V2, BinRule, pick_rule
+from grounding.codecs.bins import MINIGPT_V2, BinRule
 from grounding.codecs.collect import Collector, Frame
 from grounding.codecs.location import check_words
 from grounding.codecs.marked import PhraseStream, phrase_spans
@@ -41,9 +41,6 @@ class MiniGPTv2Codec(Codec):
     name = "minigpt-v2"
     rules = MINIGPT_V2
     tasks = ("locate", "detect", "describe", "caption", "answer")
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Decoded, Stream, clean_words
-from grounding.codecs.bins import OFA, BinRule, pick_rule
+from grounding.codecs.bins import OFA, BinRule
 from grounding.codecs.collect import Box, Collector, Frame
 from grounding.codecs.location import check_words
 from grounding.codecs.numbered import NumberStream, WordsStream, spellings
@@ -40,9 +40,6 @@ class OFACodec(Codec):
     name = "ofa"
     rules = OFA
     tasks = ("locate", "detect", "describe", "caption", "answer")
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Stream, clean_names, clean_words
-from grounding.codecs.bins import PALIGEMMA, BinRule, pick_rule
+from grounding.codecs.bins import PALIGEMMA, BinRule
 from grounding.codecs.fast import read_locations
 from grounding.codecs.location import (
     SEPARATOR,
@@ -49,7 +49,7 @@ class PaliGemmaCodec(Codec):
     tasks = ("locate", "detect", "segment", "describe", "caption", "answer")
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
+        super().__init__(rounding)
         self.at_once = read_locations(self.rule.read, self.rule.top)
 
     def prompt(

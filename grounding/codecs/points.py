@@ -20,7 +20,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Decoded, Stream, clean_names, clean_words
-from grounding.codecs.bins import MOLMO, MOLMO_2, BinRule, pick_rule
+from grounding.codecs.bins import MOLMO, MOLMO_2, BinRule
 from grounding.codecs.collect import Collector, Frame
 from grounding.codecs.location import check_words
 from grounding.codecs.point_tags import PointLexer
@@ -42,9 +42,6 @@ class MolmoCodec(Codec):
     name = "molmo"
     rules = MOLMO
     tasks = ("locate", "detect", "point", "count", "caption", "answer")
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,
@@ -136,9 +133,6 @@ class Molmo2Codec(MolmoCodec):
 
     name = "molmo2"
     rules = MOLMO_2
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def _tag(self, points: Sequence[tuple[int, int]], label: str) -> str:
         triples = " ".join([f"{number} {x:03d} {y:03d}" for number, (x, y) in enumerate(points, 1)])

@@ -146,5 +146,5 @@ class Qwen3VLCodec(JSONFamily):
     )
 
     def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
+        super().__init__(rounding)
         self.at_once = read_objects(self.box_key, self.rule.read, self.rule.top)

@@ -18,7 +18,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from grounding.codecs.base import BLANK, Codec, Stream, clean_names, clean_words
-from grounding.codecs.bins import REX_OMNI, pick_rule
+from grounding.codecs.bins import REX_OMNI
 from grounding.codecs.collect import Frame
 from grounding.codecs.references import NOTHING, STOPS, ReferenceStream, check_label, shape_tags
 from grounding.result import Region
@@ -37,9 +37,6 @@ class RexOmniCodec(Codec):
     name = "rex-omni"
     rules = REX_OMNI
     tasks = ("locate", "detect", "point", "segment", "ocr")
-
-    def __init__(self, rounding: str | None = None) -> None:
-        self.rule = pick_rule(self.name, self.rules, rounding)
 
     def prompt(
         self,
