@@ -15,7 +15,9 @@ from grounding import __version__
 from grounding.cli.arguments import Commands
 from grounding.cli.asking import add_asking
 from grounding.cli.datasets import add_datasets
-from grounding.cli.evaluating import add_evaluating
+from grounding.cli.predicting import add_predicting
+from grounding.cli.reporting import add_reporting
+from grounding.cli.scoring import add_scoring
 from grounding.cli.texts import add_texts
 from grounding.cli.training import add_training
 from grounding.errors import GroundingError, InputError
@@ -71,7 +73,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"grounding {__version__}")
     commands = Commands(parser)
     add_asking(commands)
-    add_evaluating(commands)
+    add_predicting(commands)
+    add_scoring(commands)
+    add_reporting(commands)
     add_datasets(commands)
     add_training(commands, arguments)
     add_texts(commands)

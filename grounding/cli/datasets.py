@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 from grounding.cli.arguments import Commands, number
+from grounding.cli.converting import add_converting
+from grounding.cli.fetching import add_fetching
 
 
 def add_datasets(commands: Commands) -> None:
     """Adds the commands of this file."""
     data = commands.group("data", "make, fetch, convert and show data sets")
+    add_fetching(data)
+    add_converting(data)
     _add_draw(data)
     emoji = data.add("emoji", "draw the emoji of a font as named cut-outs, for --sprites", _emoji)
     emoji.add_argument("--out", required=True, metavar="DIR", help="the directory to write")

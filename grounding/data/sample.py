@@ -1,48 +1,65 @@
 """Sample: one picture, one question, and what is true of it, whatever the data set."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from grounding.errors import InputError
-from grounding.result import Grounding
+from grounding.data.pictures import AnyPicture, Picture, as_picture
+from grounding.errors import ImageError
+from grounding.result import Grounding, Region
 
 
 @dataclass(frozen=True)
 class Sample:
     """A question about a picture with its true answer, as readers of data sets hand it on."""
 
-    image: Path | Image.Image
-    """Where the picture lies, or the picture itself."""
+    image: AnyPicture
+    """The picture; a path or a PIL picture becomes a Picture."""
     phrase: str
     """What is asked, in words; "" for captions and for boxes or points to describe."""
     truth: Grounding
-    """The true answer: no regions means that nothing is there."""
-    prompt: str | None = None
-    """The question as a codec writes it; None where no codec has been chosen."""
-    answer: str | None = None
-    """The answer as that codec writes it."""
+    """The true answer in pixels of the original picture: no regions means that nothing is there."""
+    id: str = ""
+    """Names the sample within its data set, the same at every reading; "" where nothing joins on it."""
     task: str = "locate"
-    """A codec's task."""
+    """The verb to ask with: "locate", "detect", "describe", "caption", "count" or "segment"."""
     names: tuple[str, ...] = ()
     """What "detect" asks for."""
     point: tuple[float, float] | None = None
     """The point asked about, px of the picture."""
     box: tuple[float, float, float, float] | None = None
     """The box asked about, xyxy px of the picture."""
-    seed: int | None = None
-    """What the picture was drawn from, if it was drawn."""
+    kind: str | None = None
+    """The kind of question where the data set says it, such as "ordinal"; else None."""
+    crowd: tuple[Region, ...] = ()
+    """Places that stand for groups: a box there counts neither for nor against (COCO's iscrowd)."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Anything else the source says: ids, split, skill."""
+    """Anything else the source says, as plain JSON values: ids, split, attributes."""
 
     def __post_init__(self) -> None:
-        if (self.prompt is None) != (self.answer is None):
-            raise InputError("a sample has both a prompt and an answer, as one codec writes them, or neither")
+        object.__setattr__(self, "image", as_picture(self.image))
+
+    @property
+    def picture(self) -> Picture:
+        """`image`, as the Picture it has become."""
+        assert isinstance(self.image, Picture)
+        return self.image
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture, px."""
         return self.truth.width, self.truth.height
+
+    def open(self) -> Image.Image:
+        """The upright RGB picture. Raises ImageError where it cannot be opened or has another size than the truth."""
+        picture = self.picture.open()
+        if picture.size != self.size:
+            raise ImageError(
+                f"the picture {self.picture.key!r} has {picture.width} x {picture.height} pixels, but its boxes are in "
+                f"{self.size[0]} x {self.size[1]}: every box would lie on the wrong pixels; get the original picture"
+            )
+        return picture

@@ -1,9 +1,9 @@
-"""The commands that measure models: predict, score, report."""
+"""The command `grounding report`: a page out of a file of predictions."""
 
 from __future__ import annotations
 
 from grounding.cli.arguments import Commands
 
 
-def add_evaluating(commands: Commands) -> None:
+def add_reporting(commands: Commands) -> None:
     """Adds the commands of this file."""

@@ -1,0 +1,71 @@
+"""Owns Folder: where the pictures that a data set names lie, in any of the layouts people keep them in."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+
+from grounding.data.pictures import FilePicture, NoPicture, Picture
+from grounding.errors import InputError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+DEPTH = 3
+"""How many folders deep pictures are looked for."""
+_COCO = re.compile(r"COCO_(?:train|val|test)\d{4}_(\d{12})")
+
+
+class Folder:
+    """A folder of pictures. COCO's pictures are found under their old names and their new ones, in any subfolder."""
+
+    def __init__(self, path: str | Path | None, *, stretched: bool = False) -> None:
+        """`stretched`: the files are copies that were resized without keeping their shape; they are opened in the size
+        that the data set states."""
+        self.path = None if path is None else Path(path).expanduser()
+        self.stretched = stretched
+        if self.path is not None and not self.path.is_dir():
+            raise InputError(f"there is no folder of pictures {str(self.path)!r}: give another images=")
+
+    def find(self, name: str, size: tuple[int, int] | None = None) -> Picture:
+        """The picture called `name` (a path as the data set writes it), or a NoPicture of that key.
+
+        `size`: width and height of the original, for stretched copies.
+        """
+        path = self._path_of(name)
+        if path is None:
+            return NoPicture(name)
+        return FilePicture(path, name, size if self.stretched else None)
+
+    def _path_of(self, name: str) -> Path | None:
+        if self.path is None:
+            return None
+        wanted = Path(name.replace("\\", "/"))
+        if not wanted.is_absolute() and ".." not in wanted.parts:
+            straight = self.path / wanted
+            if straight.is_file():
+                return straight
+        number = _COCO.fullmatch(wanted.stem)
+        for stem in (wanted.stem, *(number.groups() if number else ())):
+            found = self._by_stem.get(stem)
+            if found is not None:
+                return found
+        return None
+
+    @cached_property
+    def _by_stem(self) -> dict[str, Path]:
+        """The first file of each stem, nearest first; made once, as listing beats asking for each of many names."""
+        found: dict[str, Path] = {}
+        level = [self.path] if self.path is not None else []
+        for _ in range(DEPTH):
+            below: list[Path] = []
+            for folder in level:
+                with os.scandir(folder) as entries:
+                    for entry in sorted(entries, key=lambda entry: entry.name):
+                        if entry.is_dir(follow_symlinks=True):
+                            below.append(Path(entry.path))
+                        elif os.path.splitext(entry.name)[1].lower() in ENDINGS:
+                            found.setdefault(os.path.splitext(entry.name)[0], Path(entry.path))
+            level = below
+        numbers = {match[1]: path for stem, path in found.items() if (match := _COCO.fullmatch(stem))}
+        return numbers | found

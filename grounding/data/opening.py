@@ -1,0 +1,72 @@
+"""open_dataset(): the one door to every data set. A name becomes a reader, and its module is imported only then."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from grounding.data.dataset import Dataset
+from grounding.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How one kind of name is written, which function reads it, and what it is."""
+
+    form: str
+    opener: str
+    what: str
+
+
+_REFCOCO = "grounding.data.refcoco:open_refcoco"
+READERS: dict[str, Reader] = {
+    "refcoco": Reader("refcoco:val | testA | testB", _REFCOCO, "RefCOCO (UNC)"),
+    "refcoco+": Reader("refcoco+:val | testA | testB", _REFCOCO, "RefCOCO+ (UNC)"),
+    "refcocog": Reader("refcocog:val | test", _REFCOCO, "RefCOCOg (UMD)"),
+    "refcocog-google": Reader("refcocog-google:val", _REFCOCO, "RefCOCOg (Google), whose train and val share pictures"),
+    "grefcoco": Reader("grefcoco:val | testA | testB", "grounding.data.grefcoco:open_grefcoco", "none, one or several"),
+    "ref-l4": Reader("ref-l4:val | test", "grounding.data.ref_l4:open_ref_l4", "Ref-L4"),
+    "flickr30k": Reader("flickr30k:val | test", "grounding.data.flickr30k:open_flickr30k", "Flickr30k Entities"),
+    "coco": Reader("coco:val2017 | val2014 ...", "grounding.data.coco:open_coco", "COCO instances"),
+    "toloka": Reader("toloka:test_public ...", "grounding.data.toloka:open_toloka", "Toloka's WSDM Cup, questions"),
+    "hub": Reader("hub:ORG/NAME:SPLIT", "grounding.data.hub:open_hub", "rows of a data set on the hub, streamed"),
+    "scenes": Reader("scenes:SKILL", "grounding.data.drawn:open_scenes", "drawn scenes with known answers"),
+    "probes": Reader("probes:NAME", "grounding.data.probes:open_probe", "what these models are known to fail at"),
+}
+FILE = Reader("FILE.json | FILE.jsonl", "grounding.data.files:open_file", "a file of any of these formats")
+
+
+def open_dataset(
+    name: str | Path, *, root: str | Path | None = None, images: str | Path | None = None, **options: Any
+) -> Dataset:
+    """The data set called `name`, such as "refcoco:testA", or a file's path, whose format is recognised.
+
+    `root`: the folder its annotations lie in. `images`: the folder its pictures lie in (default: looked for below
+    `root`); pictures that are not there are counted by `missing_pictures()`, and asking about them fails by name.
+    `options` go to the reader; `stretched=True` where the pictures are copies resized without keeping their shape.
+
+    What is wrong in the files stands in `Dataset.problems`. Raises InputError where there is no such name, no such
+    folder, no file of a known format in it, or a file that can't be read at all.
+    """
+    kind, colon, split = str(name).partition(":")
+    if colon and kind.lower() in READERS:
+        return _opened(READERS[kind.lower()], (kind.lower(), split), name, root=root, images=images, **options)
+    path = Path(name).expanduser()
+    if path.exists():
+        return _opened(FILE, (path,), name, root=root, images=images, **options)
+    known = ", ".join(reader.form for reader in (*READERS.values(), FILE))
+    raise InputError(f"no data set named {str(name)!r}, and no file of that name; known: {known}")
+
+
+def _opened(reader: Reader, first: tuple[Any, ...], name: str | Path, **options: Any) -> Dataset:
+    folders = {key: None if options[key] is None else Path(options[key]).expanduser() for key in ("root", "images")}
+    module, _, function = reader.opener.partition(":")
+    opener = getattr(import_module(module), function)
+    known = list(inspect.signature(opener).parameters)[len(first) :]
+    if strange := sorted(set(options) - set(known)):
+        raise InputError(f"{name} has no option {strange[0]!r}; its options are {', '.join(known)}")
+    opened: Dataset = opener(*first, **{**options, **folders})
+    return opened
