@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
+from typing import Any
 
 from grounding.data.dataset import Dataset
 from grounding.data.sample import Sample
@@ -10,8 +12,49 @@ from grounding.errors import InputError
 from grounding.result import Region
 
 
-def counting_of(detection: Dataset, *, most: int = 20, per_picture: int = 3, seed: int = 0) -> Dataset:
-    """Questions how many there are of a name, for names in each picture: scoring "counting", truth a region for each thing.
+def open_counting(
+    kind: str,
+    split: str,
+    *,
+    root: Path | None,
+    images: Path | None,
+    stretched: bool = False,
+    most: int = 20,
+    per_picture: int = 3,
+    seed: int = 0,
+) -> Dataset:
+    """`coco-counting:val2017`, or `coco-counting:FILE` of any detection set; see `counting_of`."""
+    detection = _detection(split, root, images, stretched)
+    return counting_of(detection, f"{kind}:{split}", most=most, per_picture=per_picture, seed=seed)
+
+
+def open_absent(
+    kind: str,
+    split: str,
+    *,
+    root: Path | None,
+    images: Path | None,
+    stretched: bool = False,
+    per_picture: int = 3,
+    seed: int = 0,
+) -> Dataset:
+    """`coco-absent:val2017`, or `coco-absent:FILE` of any detection set; see `absent_of`."""
+    detection = _detection(split, root, images, stretched)
+    return absent_of(detection, f"{kind}:{split}", per_picture=per_picture, seed=seed)
+
+
+def _detection(split: str, root: Path | None, images: Path | None, stretched: bool) -> Dataset:
+    from grounding.data.opening import open_dataset
+
+    options: dict[str, Any] = {"stretched": True} if stretched else {}
+    name = split if Path(split).expanduser().is_file() else f"coco:{split}"
+    return open_dataset(name, root=root, images=images, **options)
+
+
+def counting_of(
+    detection: Dataset, name: str | None = None, *, most: int = 20, per_picture: int = 3, seed: int = 0
+) -> Dataset:
+    """Questions how many there are of a name: scoring "counting", the truth a region for each thing.
 
     Names that also stand for a crowd in a picture are not asked there, as nobody counted the crowd; nor are names with
     more than `most` things, which annotators count badly. At most `per_picture` names of a picture, drawn by `seed`.
@@ -23,14 +66,16 @@ def counting_of(detection: Dataset, *, most: int = 20, per_picture: int = 3, see
         by_name: dict[str, list[Region]] = {}
         for region in sample.truth.regions:
             by_name.setdefault(region.label or "", []).append(region)
-        names = sorted(name for name, regions in by_name.items() if name not in crowded and len(regions) <= most)
+        labels = sorted(label for label, regions in by_name.items() if label not in crowded and len(regions) <= most)
         rng = Random(f"{seed} {sample.id}")
-        for name in sorted(rng.sample(names, min(per_picture, len(names)))):
-            samples.append(_about(sample, name, tuple(by_name[name]), "count", _band(len(by_name[name]))))
-    return _derived(detection, samples, "counting", f"up to {per_picture} names a picture, drawn with seed {seed}")
+        for label in sorted(rng.sample(labels, min(per_picture, len(labels)))):
+            samples.append(_about(sample, label, tuple(by_name[label]), "count", _band(len(by_name[label]))))
+    return _derived(
+        detection, name, samples, "counting", f"up to {per_picture} names a picture, drawn with seed {seed}"
+    )
 
 
-def absent_of(detection: Dataset, *, per_picture: int = 3, seed: int = 0) -> Dataset:
+def absent_of(detection: Dataset, name: str | None = None, *, per_picture: int = 3, seed: int = 0) -> Dataset:
     """Names of which a picture shows nothing: scoring "absent", no region is true.
 
     Drawn by `seed` among the data set's names, each as often as it is there in other pictures, so that a model cannot
@@ -40,18 +85,18 @@ def absent_of(detection: Dataset, *, per_picture: int = 3, seed: int = 0) -> Dat
     _check(detection)
     frequency: dict[str, int] = {}
     for sample in detection:
-        for name in {region.label for region in (*sample.truth.regions, *sample.crowd)}:
-            frequency[name or ""] = frequency.get(name or "", 0) + 1
+        for label in {region.label or "" for region in (*sample.truth.regions, *sample.crowd)}:
+            frequency[label] = frequency.get(label, 0) + 1
     samples = []
     for sample in detection:
         here = {region.label for region in (*sample.truth.regions, *sample.crowd)}
-        names = [name for name in sorted(frequency) if name not in here]
+        labels = [label for label in sorted(frequency) if label not in here]
         rng = Random(f"{seed} {sample.id}")
-        for _ in range(min(per_picture, len(names))):
-            (name,) = rng.choices(names, [frequency[name] for name in names])
-            names.remove(name)
-            samples.append(_about(sample, name, (), "locate", None))
-    return _derived(detection, samples, "absent", f"{per_picture} names a picture, drawn with seed {seed}")
+        for _ in range(min(per_picture, len(labels))):
+            (label,) = rng.choices(labels, [frequency[label] for label in labels])
+            labels.remove(label)
+            samples.append(_about(sample, label, (), "locate", None))
+    return _derived(detection, name, samples, "absent", f"{per_picture} names a picture, drawn with seed {seed}")
 
 
 def _check(detection: Dataset) -> None:
@@ -62,16 +107,19 @@ def _check(detection: Dataset) -> None:
         )
 
 
-def _about(sample: Sample, name: str, regions: tuple[Region, ...], task: str, kind: str | None) -> Sample:
-    truth = sample.truth.replace(phrase=name, regions=regions, task=task)
-    return Sample(sample.image, name, truth, f"{sample.id}/{name}", task=task, kind=kind, meta=sample.meta)
+def _about(sample: Sample, label: str, regions: tuple[Region, ...], task: str, kind: str | None) -> Sample:
+    truth = sample.truth.replace(phrase=label, regions=regions, task=task)
+    return Sample(sample.image, label, truth, f"{sample.id}/{label}", task=task, kind=kind, meta=sample.meta)
 
 
-def _derived(detection: Dataset, samples: list[Sample], scoring: str, how: str) -> Dataset:
-    name = f"{detection.name} ({scoring})"
-    notes = (*detection.notes, f"made of {detection.name}: {how}")
+def _derived(detection: Dataset, name: str | None, samples: list[Sample], scoring: str, how: str) -> Dataset:
     return Dataset(
-        name, samples, scoring=scoring, source=detection.source, problems=detection.problems, notes=notes, meta={}
+        name or f"{detection.name} ({scoring})",
+        samples,
+        scoring=scoring,
+        source=detection.source,
+        problems=detection.problems,
+        notes=(*detection.notes, f"made of {detection.name}: {how}"),
     )
 
 

@@ -31,6 +31,12 @@ READERS: dict[str, Reader] = {
     "ref-l4": Reader("ref-l4:val | test", "grounding.data.ref_l4:open_ref_l4", "Ref-L4"),
     "flickr30k": Reader("flickr30k:val | test", "grounding.data.flickr30k:open_flickr30k", "Flickr30k Entities"),
     "coco": Reader("coco:val2017 | val2014 ...", "grounding.data.coco:open_coco", "COCO instances"),
+    "coco-counting": Reader(
+        "coco-counting:SPLIT or FILE", "grounding.data.derived:open_counting", "how many of a name a picture shows"
+    ),
+    "coco-absent": Reader(
+        "coco-absent:SPLIT or FILE", "grounding.data.derived:open_absent", "names of which a picture shows nothing"
+    ),
     "toloka": Reader("toloka:test_public ...", "grounding.data.toloka:open_toloka", "Toloka's WSDM Cup, questions"),
     "hub": Reader("hub:ORG/NAME:SPLIT", "grounding.data.hub:open_hub", "rows of a data set on the hub, streamed"),
     "scenes": Reader("scenes:SKILL", "grounding.data.drawn:open_scenes", "drawn scenes with known answers"),
