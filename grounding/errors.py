@@ -14,6 +14,7 @@
      ├─ CheckpointError                a checkpoint directory with a missing or foreign file
      ├─ MissingExtraError(ImportError) an optional package is not installed
      ├─ OutputError                    nowhere to write: no space, no permission, not a directory
+     ├─ FetchError                     what was to be downloaded does not come, or is not what was asked for
      └─ BackendError                   the model, or the server it runs on, failed
 
 Every message is one sentence or two: the value that was seen, then what to do about it. What a *model* wrote wrongly is
@@ -75,6 +76,10 @@ class MissingExtraError(GroundingError, ImportError):
 
 class OutputError(GroundingError):
     """What was asked for cannot be written: no space, no permission, or not a directory."""
+
+
+class FetchError(GroundingError):
+    """A file that was to be downloaded does not come, comes damaged, or holds what must not be unpacked."""
 
 
 class BackendError(GroundingError):

@@ -23,6 +23,7 @@ TREE = {
     "CheckpointError": "GroundingError",
     "MissingExtraError": "GroundingError",
     "OutputError": "GroundingError",
+    "FetchError": "GroundingError",
     "BackendError": "GroundingError",
 }
 CLASSES = dict(inspect.getmembers(errors, inspect.isclass))
