@@ -20,7 +20,7 @@ from PIL import Image, TiffImagePlugin
 
 from grounding import boxes
 from grounding.errors import ImageError, ImageTooLargeError, InputError, UnreadableImageError
-from grounding.images import Canvas, ImageLimits, open_image, open_url
+from grounding.images import Canvas, ImageLimits, image_size, open_image, open_url
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -344,6 +344,25 @@ def test_an_animation_gives_its_first_frame(kind):
     assert at(open_image(data), 1, 1) == pytest.approx(RED, abs=3)
 
 
+# ---- size alone
+
+
+def test_the_size_is_told_from_the_header_without_the_pixels(file):
+    assert image_size(file) == image_size(str(file)) == (6, 4)
+    cut = saved(Image.effect_noise((300, 200), 50), "JPEG")[:2000]
+    assert image_size(cut) == (300, 200)
+    with pytest.raises(UnreadableImageError, match="cut off"):
+        open_image(cut)
+
+
+def test_the_size_of_what_is_no_picture_or_too_large_is_refused(tmp_path):
+    for source in (b"", b"%PDF-1.7", tmp_path / "none.png"):
+        with pytest.raises(UnreadableImageError):
+            image_size(source)
+    with pytest.raises(ImageTooLargeError, match="6 x 4"):
+        image_size(saved(corners()), limits=ImageLimits(max_pixels=23))
+
+
 # ---- upright
 
 
@@ -360,8 +379,9 @@ def test_every_orientation_comes_upright(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if kind == "WEBP" else {}
-    image = open_image(saved(turned(orientation), kind, exif=exif, **options))
-    assert image.tobytes() == corners().tobytes()
+    data = saved(turned(orientation), kind, exif=exif, **options)
+    assert open_image(data).tobytes() == corners().tobytes()
+    assert image_size(data) == (6, 4)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -5,7 +5,7 @@ it; `open_url` is the only function here that uses the network.
 """
 
 from grounding.images.canvas import Canvas
-from grounding.images.opening import DEFAULT_LIMITS, ImageLimits, ImageSource, open_image
+from grounding.images.opening import DEFAULT_LIMITS, ImageLimits, ImageSource, image_size, open_image
 from grounding.images.web import open_url
 
-__all__ = ["DEFAULT_LIMITS", "Canvas", "ImageLimits", "ImageSource", "open_image", "open_url"]
+__all__ = ["DEFAULT_LIMITS", "Canvas", "ImageLimits", "ImageSource", "image_size", "open_image", "open_url"]

@@ -170,6 +170,27 @@ _HEADER = threading.Lock()
 
 def decode(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
     """The picture in a file's bytes; `name` is what an error calls it."""
+    with _opened(data, name, limits) as image:
+        return _to_rgb(image, name)
+
+
+def image_size(source: str | os.PathLike[str] | bytes, *, limits: ImageLimits = DEFAULT_LIMITS) -> tuple[int, int]:
+    """Width and height, px, that `open_image` would give for a path or bytes, told from the header: nothing is decoded.
+
+    Raises UnreadableImageError and ImageTooLargeError; damage behind the header is not seen.
+    """
+    if isinstance(source, bytes):
+        data, name = within(source, limits, "the data"), "the data"
+    else:
+        path = os.fsdecode(source)
+        data, name = _read_path(path, quoted(path), limits), quoted(path)
+    with _opened(data, name, limits) as image:
+        width, height = image.size
+        return (height, width) if _orientation(image) in _ON_THEIR_SIDE else (width, height)
+
+
+def _opened(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
+    """The picture with its header read, its pixels not yet."""
     if not data:
         raise UnreadableImageError(f"{name} is empty: 0 bytes")
     Image.init()
@@ -184,9 +205,12 @@ def decode(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
         ) from error
     except Exception as error:  # decoders raise anything on hostile bytes: struct.error, SyntaxError, KeyError ...
         raise UnreadableImageError(_what_is_it(data, name)) from error
-    with image:
+    try:
         _check_pixels(image.size, limits, name)
-        return _to_rgb(image, name)
+    except InputError:
+        image.close()
+        raise
+    return image
 
 
 def _what_is_it(data: bytes, name: str) -> str:
@@ -230,12 +254,19 @@ _TURNS = {
 }
 
 
+_ON_THEIR_SIDE = (5, 6, 7, 8)
+
+
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # unreadable EXIF says nothing about the pixels, which are fine
-        turn = None
+    turn = _TURNS.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # unreadable EXIF says nothing about the pixels, which are fine
+        return 1
 
 
 def _flatten(image: Image.Image) -> Image.Image:
