@@ -175,7 +175,7 @@ def decode(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
 
 
 def image_size(source: str | os.PathLike[str] | bytes, *, limits: ImageLimits = DEFAULT_LIMITS) -> tuple[int, int]:
-    """Width and height, px, that `open_image` would give for a path or bytes, told from the header: nothing is decoded.
+    """Width and height, px, that `open_image` would give for a path or bytes, told from the header (but TIFF's).
 
     Raises UnreadableImageError and ImageTooLargeError; damage behind the header is not seen.
     """
@@ -185,6 +185,8 @@ def image_size(source: str | os.PathLike[str] | bytes, *, limits: ImageLimits = 
         path = os.fsdecode(source)
         data, name = _read_path(path, quoted(path), limits), quoted(path)
     with _opened(data, name, limits) as image:
+        if image.format == "TIFF":  # PIL turns it by itself, in some versions only when it is decoded
+            return _to_rgb(image, name).size
         width, height = image.size
         return (height, width) if _orientation(image) in _ON_THEIR_SIDE else (width, height)
 
@@ -252,8 +254,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
