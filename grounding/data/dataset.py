@@ -1,12 +1,14 @@
-"""Owns Dataset: samples in a fixed order, with what was wrong with them and how many there should have been."""
+"""Owns Dataset: samples in a fixed order, with what was wrong and how many there should be; and its streamed sister."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from grounding.data.sample import Sample
@@ -34,6 +36,7 @@ PROBLEM_KINDS = (
     "duplicate id",
     "no size",  # the picture's width and height are nowhere
     "unknown id",  # a reference to a picture, annotation or category that is not there
+    "no mask",  # outlines or run lengths that are none; the box is kept without them
 )
 
 
@@ -147,6 +150,92 @@ class Dataset:
             source=self.source,
             problems=self.problems,
             notes=(*self.notes, f"only the first {n:,} of {len(self):,} expressions were asked"),
+            meta=self.meta,
+        )
+
+
+class StreamedDataset:
+    """Samples that come one after another out of a source too long to be listed: iterate over it.
+
+    Nobody knows its length before its end, so it has none: `take(n)` makes a Dataset of its first samples.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        samples: Callable[[list[DataProblem]], Iterator[Sample]],
+        *,
+        scoring: str = "rec",
+        source: str = "",
+        expected: int | None = None,
+        notes: Iterable[str] = (),
+        meta: dict[str, Any] | None = None,
+        identity: Any = None,
+    ) -> None:
+        """`samples` begins anew at every call, and adds to the list it is given whatever is wrong on the way.
+
+        `identity`: plain JSON values that change where the samples do, such as the source's revision and its columns.
+        The others are Dataset's.
+        """
+        if scoring not in SCORINGS:
+            raise InputError(f"nothing is scored as {scoring!r}; known: {', '.join(SCORINGS)}")
+        self.name = name
+        self.scoring = scoring
+        self.source = source
+        self.expected = expected
+        self.notes = tuple(notes)
+        self.meta = meta or {}
+        self._samples = samples
+        self._problems: list[DataProblem] = []
+        self._identity = identity
+        self._skipped = 0
+
+    def __iter__(self) -> Iterator[Sample]:
+        self._problems = []
+        return islice(self._samples(self._problems), self._skipped, None)
+
+    def __len__(self) -> int:
+        raise TypeError(f"{self.name} is streamed, so nobody knows its length: iterate over it, or take(n) of it")
+
+    def __bool__(self) -> bool:
+        return True  # else Python would ask for its length
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: streamed>"
+
+    @property
+    def problems(self) -> tuple[DataProblem, ...]:
+        """What was wrong as far as the last iteration came."""
+        return tuple(self._problems)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of a SHA-256 over the name, the source's revision and its columns; no sample is read."""
+        told = json.dumps([self.name, self._identity, self._skipped], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def missing_pictures(self) -> list[str]:
+        """Empty: the pictures come inside the rows; one that does not is found when its row is reached."""
+        return []
+
+    def skip(self, n: int) -> StreamedDataset:
+        """The same without its first `n` samples, which are still fetched to be passed over."""
+        rest = copy(self)
+        rest._problems, rest._skipped = [], self._skipped + n
+        return rest
+
+    def take(self, n: int) -> Dataset:
+        """The first `n` samples, read now, under a name that says so; all of them, as they are, if there are fewer."""
+        samples = list(islice(self, n))
+        whole = len(samples) < n and not self._skipped
+        return Dataset(
+            self.name if whole else f"{self.name}[{self._skipped or ''}:{self._skipped + n}]",
+            samples,
+            scoring=self.scoring,
+            source=self.source,
+            expected=self.expected if whole else None,
+            problems=self.problems,
+            notes=self.notes if whole else (*self.notes, f"only {len(samples):,} expressions of it were asked"),
             meta=self.meta,
         )
 
