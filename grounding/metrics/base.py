@@ -1,10 +1,13 @@
-"""Owns what goes into every metric, Case, and what comes out: Figure, Verdict, Scores."""
+"""Owns what goes into every metric, Case, and what comes out: Column, Measured, Figure, Verdict, Scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from grounding.result import Grounding, Region
 
@@ -73,6 +76,52 @@ class Calibration:
     """Which share of the answers has a score at all."""
 
 
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A figure before it is one: what each question adds above and below the line. The figure is sum over sum.
+
+    A mean has ones below; a figure of some questions only has zeros below the others; F1 has 2 x hits over
+    written + true. So every figure is drawn anew, and compared between two models, in the same way.
+    """
+
+    above: NDArray[np.float64]
+    """(N,) one a question."""
+    below: NDArray[np.float64]
+    """(N,) one a question, none under 0."""
+
+    @classmethod
+    def mean(cls, values: Sequence[float] | NDArray[Any], among: Sequence[bool] | NDArray[Any] | None = None) -> Column:
+        """The mean of `values`, one a question; `among`: which questions it is of (default: all)."""
+        above = np.array(values, np.float64)
+        below = np.ones(len(above)) if among is None else np.array(among, np.float64)
+        return cls(np.where(below > 0, above, 0.0), below)
+
+    def within(self, chosen: NDArray[np.bool_]) -> Column:
+        """The same figure of the chosen questions only."""
+        return Column(np.where(chosen, self.above, 0.0), np.where(chosen, self.below, 0.0))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `measure(cases, protocol)` of each file of this room gives back; `grounding.score` makes Scores of it."""
+
+    headline: str
+    """Which of `figures` stands for the whole; the verdicts' values are what it is the mean of."""
+    figures: Mapping[str, Column | Figure]
+    """In the order to show them. A Column gets its interval later; a Figure (such as AP) stands as it is."""
+    verdicts: tuple[Verdict, ...]
+    """One a case, in their order."""
+    grouped: tuple[str, ...] = ()
+    """Which of `figures` (Columns) are worth showing for groups of questions."""
+    curve: tuple[tuple[float, float], ...] = ()
+    calibration: Calibration | None = None
+    errors: Mapping[str, int] | None = None
+    """How many went wrong in which way, where that is not the count of the verdicts' errors."""
+    groups: Mapping[str, Mapping[str, Mapping[str, Figure]]] = field(default_factory=dict)
+    """Groups of its own, such as classes, beside those of size, length and kind."""
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Scores:
     """All that is measured of one file of predictions under one protocol; what `scores.json` holds."""
@@ -88,9 +137,15 @@ class Scores:
     rates: Mapping[str, Figure]
     """Shares of answers that are unreadable, empty, out of range, duplicate, truncated, failed."""
     counts: Mapping[str, int]
-    """expected (as published, where known), samples (in the data set), scored, failed, unfinished."""
+    """expected (as published, where known), samples (in the data set), scored, failed, unfinished, pictures.
+
+    Also how many lines of the file were wrong, by kind of problem.
+    """
     groups: Mapping[str, Mapping[str, Mapping[str, Figure]]] = field(default_factory=dict)
-    """Such as "size" -> "small" -> "acc@0.5" -> its Figure; also "length" (words) and "kind"."""
+    """Such as "size" -> "small" -> "acc@0.5" -> its Figure; see `grounding.metrics.buckets` for size, share and length.
+
+    "kind": as the data set says it; where it says none, "kind by words", judged from the phrase alone.
+    """
     curve: tuple[tuple[float, float], ...] = ()
     """(overlap threshold, share of answers at least that good), rising thresholds; () where boxes are not judged."""
     calibration: Calibration | None = None
@@ -101,6 +156,8 @@ class Scores:
     """One a question, in the order of the file."""
     notes: tuple[str, ...] = ()
     """Sentences that belong beside the figures."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """The header of the predictions, as JSON: data set, model, codec, rounding, prompt, seed, versions."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; verdicts as rows."""

@@ -1,0 +1,216 @@
+"""Owns score(): predictions in, Scores out; which metric measures them, and what makes a file unfit to score."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from grounding.data.dataset import SCORINGS
+from grounding.data.predictions import Prediction, Predictions, read_predictions
+from grounding.errors import InputError, OutputError
+from grounding.metrics.base import Case, Column, Figure, Measured, Scores
+from grounding.metrics.buckets import grouped_figures
+from grounding.metrics.intervals import ratio_figures
+from grounding.metrics.judging import rates_of
+from grounding.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS, get_protocol
+
+MEASURES = {scoring: f"grounding.metrics.{scoring}" for scoring in SCORINGS}
+"""Scoring to the module whose `measure(cases, protocol, **options) -> Measured` knows it."""
+WITHOUT_BOXES = ("segmentation", "pointing", "counting", "absent")
+"""Scorings that compare no boxes: every protocol gives the same."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One file's questions, measured: what scores and comparisons are made of."""
+
+    predictions: Predictions
+    scoring: str
+    protocol: str
+    cases: tuple[Case, ...]
+    measured: Measured
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The figures that are sums over questions, and so can be drawn anew and compared."""
+        return {name: figure for name, figure in self.measured.figures.items() if isinstance(figure, Column)}
+
+    @property
+    def pictures(self) -> list[str]:
+        """One a question."""
+        return [case.picture for case in self.cases]
+
+
+def score(
+    predictions: Predictions | str | Path,
+    protocol: str = DEFAULT_PROTOCOL,
+    *,
+    scoring: str | None = None,
+    partial: bool = False,
+    **options: Any,
+) -> Scores:
+    """Everything that is measured of a file of predictions under one protocol; the same file gives the same Scores.
+
+    `scoring`: another way to measure than the file's own, one of `grounding.data.dataset.SCORINGS`. `partial`: measure
+    a file that is not finished, and say so in the notes. `options` go to the metric: `score_threshold` of
+    "generalized". A failed or unreadable answer counts as wrong.
+
+    Raises InputError where the file can't be read, is not finished (without `partial`), holds more answers than
+    questions were asked, or where there is no such protocol, scoring or option.
+    """
+    scored = measured_cases(predictions, protocol, scoring=scoring, partial=partial, **options)
+    return scores_of(scored)
+
+
+def score_all_protocols(
+    predictions: Predictions | str | Path, *, scoring: str | None = None, partial: bool = False, **options: Any
+) -> dict[str, Scores]:
+    """Name of each protocol to what the same file scores under it."""
+    if not isinstance(predictions, Predictions):
+        predictions = read_predictions(predictions)
+    return {name: score(predictions, name, scoring=scoring, partial=partial, **options) for name in PROTOCOLS}
+
+
+def measured_cases(
+    predictions: Predictions | str | Path,
+    protocol: str = DEFAULT_PROTOCOL,
+    *,
+    scoring: str | None = None,
+    partial: bool = False,
+    **options: Any,
+) -> Scored:
+    """The file's questions, measured; raises what `score` raises."""
+    chosen = get_protocol(protocol)
+    if not isinstance(predictions, Predictions):
+        predictions = read_predictions(predictions)
+    scoring = scoring or predictions.header.scoring
+    if scoring not in MEASURES:
+        raise InputError(f"nothing is scored as {scoring!r}; known: {', '.join(MEASURES)}")
+    _check_complete(predictions, partial)
+    measure: Callable[..., Measured] = import_module(MEASURES[scoring]).measure
+    known = [name for name in inspect.signature(measure).parameters if name not in ("cases", "protocol")]
+    if strange := sorted(set(options) - set(known)):
+        theirs = f"its options are {', '.join(known)}" if known else "it has none"
+        raise InputError(f"the scoring {scoring!r} has no option {strange[0]!r}; {theirs}")
+    cases = tuple(case_of(row) for row in predictions.rows)
+    return Scored(predictions, scoring, chosen.name, cases, measure(cases, chosen, **options))
+
+
+def case_of(row: Prediction) -> Case:
+    """What metrics see of a prediction."""
+    return Case(row.id, row.picture, row.truth, row.answer, row.kind, row.crowd, row.error, row.names)
+
+
+def scores_of(scored: Scored) -> Scores:
+    """The Scores of what was measured."""
+    measured, predictions, pictures = scored.measured, scored.predictions, scored.pictures
+    rates = rates_of(scored.cases)
+    drawn = ratio_figures({**scored.columns, **{f"rate {name}": rate for name, rate in rates.items()}}, pictures)
+    figures = {name: figure if isinstance(figure, Figure) else drawn[name] for name, figure in measured.figures.items()}
+    columns = {name: column for name, column in scored.columns.items() if name in measured.grouped}
+    errors = measured.errors
+    if errors is None:
+        errors = Counter(verdict.error for verdict in measured.verdicts if verdict.error is not None)
+    return Scores(
+        scoring=scored.scoring,
+        protocol=scored.protocol,
+        headline=measured.headline,
+        figures=figures,
+        rates={name: drawn[f"rate {name}"] for name in rates},
+        counts=_counts(predictions),
+        groups={**(grouped_figures(columns, scored.cases) if columns else {}), **measured.groups},
+        curve=measured.curve,
+        calibration=measured.calibration,
+        errors=dict(errors),
+        verdicts=measured.verdicts,
+        notes=(*_notes(scored), *measured.notes),
+        about=predictions.header.to_json(),
+    )
+
+
+def write_scores(scores: Scores | Sequence[Scores] | Any, path: str | Path) -> None:
+    """Writes scores (or anything else with `to_json`) as JSON, whole or not at all. Raises OutputError."""
+    target = Path(path).expanduser()
+    part = target.with_name(f".{target.name}.part")
+    data = [one.to_json() for one in scores] if isinstance(scores, Sequence) else scores.to_json()
+    try:
+        part.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} can't be written ({error.strerror or error}): free some space, or give another --out"
+        ) from error
+
+
+def _check_complete(predictions: Predictions, partial: bool) -> None:
+    """Raises InputError where figures of the file would not be about the questions its header promises."""
+    asked, there = predictions.header.samples, len(predictions.rows)
+    if there > asked:
+        raise InputError(
+            f"the file holds answers to {there:,} questions, and its header says that {asked:,} were asked: some are "
+            "to questions of another data set; name the right one with --dataset, and they are left out"
+        )
+    if not there:
+        raise InputError(f"the file holds no answer to any of its {asked:,} questions: run `grounding predict` again")
+    if there < asked and not partial:
+        lines = _lines(predictions, 2)
+        raise InputError(
+            f"not finished: {there:,} of {asked:,} questions have an answer{lines}; "
+            "run the same `grounding predict` again to finish it, or score what is there with --partial"
+        )
+
+
+def _lines(predictions: Predictions, most: int) -> str:
+    """`, and 3 lines can't be read (predictions.jsonl, line 4: ...)`; "" where none is wrong."""
+    if not predictions.problems:
+        return ""
+    count = len(predictions.problems)
+    named = "; ".join(f"{problem.where}: {problem.message}" for problem in predictions.problems[:most])
+    return f", and {count:,} line{'s' if count > 1 else ''} can't be taken ({named}{'; ...' if count > most else ''})"
+
+
+def _counts(predictions: Predictions) -> dict[str, int]:
+    header, rows = predictions.header, predictions.rows
+    counts = {} if header.expected is None else {"expected": header.expected}
+    counts |= {
+        "samples": header.samples,
+        "scored": len(rows),
+        "failed": sum(row.answer is None for row in rows),
+        "unfinished": header.samples - len(rows),
+        "pictures": len({row.picture for row in rows}),
+    }
+    return counts | Counter(problem.kind for problem in predictions.problems)
+
+
+def _notes(scored: Scored) -> list[str]:
+    """What has to be said beside the figures, the gravest first."""
+    predictions, header = scored.predictions, scored.predictions.header
+    counts, notes = _counts(predictions), []
+    if counts["unfinished"]:
+        notes.append(
+            f"NOT FINISHED: {counts['scored']:,} of {counts['samples']:,} questions have an answer; "
+            "no figure here is of the whole data set"
+        )
+    if PROTOCOLS[scored.protocol].oracle and scored.scoring not in WITHOUT_BOXES:
+        notes.append("the protocol chose the best box of each answer by looking at the truth: for reproduction only")
+    if scored.scoring != header.scoring:
+        notes.append(f"measured as {scored.scoring}; the data set is meant to be measured as {header.scoring}")
+    if counts["failed"]:
+        notes.append(
+            f"{counts['failed']:,} questions failed and count as wrong; `grounding predict --retry-failed` asks again"
+        )
+    if predictions.problems:
+        notes.append(f"lines of the file that were left out{_lines(predictions, 5).removeprefix(', and')}")
+    if header.missing_pictures:
+        notes.append(f"{header.missing_pictures:,} pictures of the data set were missing when it was asked")
+    if header.data_problems:
+        wrong = ", ".join(f"{count:,} x {kind}" for kind, count in header.data_problems.items())
+        notes.append(f"entries of the data set that are not as they should be: {wrong}")
+    return [*notes, *header.notes]
