@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grounding.metrics.base import Case, Column
+from grounding.result import Grounding
 
 FAILED, UNREADABLE, EMPTY, ANSWERED = "failed", "unreadable", "empty", "answered"
 """What an answer can be: none at all; without a region though its text said something else; clean and without a
@@ -33,6 +34,14 @@ def state_of(case: Case) -> str:
     if case.answer.regions:
         return ANSWERED
     return UNREADABLE if case.answer.problems else EMPTY
+
+
+def best_place(answer: Grounding | None) -> int | None:
+    """The number of the region that stands for an answer where one is asked (`Grounding.best`); None without any."""
+    best = answer.best if answer is not None else None
+    if best is None or answer is None:
+        return None
+    return next(number for number, region in enumerate(answer.regions) if region is best)
 
 
 def rates_of(cases: Sequence[Case]) -> dict[str, Column]:

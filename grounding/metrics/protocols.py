@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grounding.boxes import Boxes, area, as_boxes, giou_pairs, iou_pairs
 from grounding.errors import InputError
+from grounding.metrics.judging import best_place
 from grounding.result import Grounding
 
 Overlaps = NDArray[np.float64]
@@ -71,8 +72,8 @@ class Protocol:
         """Which regions of an answer may stand for it where one box is asked: its best; all of them for an oracle."""
         if self.oracle:
             return list(range(len(answer.regions)))
-        best = answer.best
-        return [number for number, region in enumerate(answer.regions) if region is best][:1]
+        place = best_place(answer)
+        return [] if place is None else [place]
 
 
 PROTOCOLS: dict[str, Protocol] = {
