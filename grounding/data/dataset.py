@@ -29,6 +29,7 @@ SCORINGS = (
 PROBLEM_KINDS = (
     "unreadable line",  # no JSON, or JSON of another shape than the format's
     "no box",  # an expression without a box, where the format promises one
+    "no mask",  # none where masks are to be scored, or one that can't be read
     "not a number",  # NaN, infinity, or text where a coordinate should be
     "empty box",  # no width or no height
     "box outside",  # wholly outside its picture

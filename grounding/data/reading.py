@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,13 +89,18 @@ def load_json(path: str | Path) -> Any:
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise InputError(f"{path.name} is nested too deeply to be a data set's file; fetch it again") from None
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path.name}, line {error.lineno}, column {error.colno} is not JSON ({error.msg}): "
             "the file is damaged or cut off; fetch it again"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            reason: object = "it is not UTF-8 text"
+        else:  # Python refuses numbers of more than 4,300 digits with a bare ValueError
+            reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} can't be read: {reason}") from None
 
 
@@ -110,7 +114,7 @@ def load_jsonl(path: str | Path, findings: Findings) -> Iterator[tuple[int, dict
                     continue
                 try:
                     row = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     cut = "" if line.endswith("\n") else ": the file ends in the middle of it"
                     findings.add("unreadable line", f"it is not JSON ({error}){cut}", line=number)
                     continue
@@ -128,7 +132,8 @@ def first_existing(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # the bound keeps sums finite, and spares isfinite ints that are no floats
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
 def _show(box: Box) -> str:

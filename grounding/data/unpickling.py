@@ -1,0 +1,147 @@
+"""Owns the reading of pickles as data: plain containers, numbers and strings come out, and nothing in the file can run.
+
+A pickle is a program for a small machine that can call any function there is. So the whole program is read first, step
+by step, and a file that holds any step but those which build plain values is refused by that step's name, before it
+runs. The machine that then runs it has its doors closed as well: looking up a class and persistent ids both refuse.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import pickle
+import pickletools
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+from grounding.errors import InputError
+
+MAX_BYTES = 128 * 2**20
+"""A byte of pickle can become sixty bytes of memory, so larger files are refused; RefCOCO's refs are far smaller."""
+PLAIN = "dict, list, tuple, int, float, str, None and bool"
+
+_STEPS = re.compile(
+    rb"""(?:
+      [()\]}aesutdl01N\x85-\x89\x94]     # containers, marks, None, True, False; \x94 remembers
+    | [Kqh\x80].                          # one byte: an int, a place in the memory, the protocol
+    | M..                                 # two
+    | [Jj].{4}                            # four
+    | r...\x00                            # a place in the memory below 2**24: the machine makes room for all below it
+    | G.{8}                               # a float
+    | [ILg]-?\d{1,20}L?\n                 # numbers in letters
+    | p\d{1,7}\n                          # a place in the memory, likewise
+    | F[-+.\w]{1,40}\n                    # a float in letters
+    | [SV][^\n]*\n                        # strings with escapes
+    )*+""",
+    re.DOTALL | re.VERBOSE,
+)
+"""Steps whose end can be told without counting. `*+` gives nothing back, so that time grows with length alone."""
+_COUNTED = {0x55: 1, 0x54: 4, 0x8C: 1, 0x58: 4, 0x8D: 8, 0x8A: 1}
+"""Steps that begin with a count of bytes, and how many bytes that count has: strings, and one int."""
+_STOP, _FRAME, _LONG1 = 0x2E, 0x95, 0x8A
+_OPCODES = {ord(step.code): step for step in pickletools.opcodes}
+_LONGEST_INT_BYTES = 16
+
+
+def load_plain_pickle(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
+    """What a pickle holds, made of dict, list, tuple, int, float, str, None and bool; any protocol, Python 2's too.
+
+    Byte strings of Python 2 come as str: UTF-8, or Latin-1 where they are not. Raises InputError that names what else
+    is in the file; then nothing of the file has run.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}") from None
+    if len(data) > max_bytes:
+        raise InputError(f"{path.name} has more than {max_bytes / 2**20:.0f} MiB: no pickle that large is opened")
+    return plain_pickle(data, path.name)
+
+
+def plain_pickle(data: bytes, name: str) -> Any:
+    """What the bytes of a pickle hold; see `load_plain_pickle`. `name` stands for the file in messages."""
+    check_plain(data, name)
+    try:
+        return _Closed(io.BytesIO(data)).load()
+    except InputError:
+        raise
+    except Exception as error:  # the machine raises nearly anything on steps in a wrong order; all of it means damage
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{name} is a damaged pickle ({reason}): fetch it again") from None
+
+
+def check_plain(data: bytes, name: str) -> None:
+    """Raises InputError unless every step up to the last builds plain values; runs nothing."""
+    at, strings = 0, [b"", b""]
+    while True:
+        matched = _STEPS.match(data, at)
+        assert matched is not None
+        at = matched.end()
+        if at >= len(data):
+            raise InputError(f"{name} is no whole pickle: it stops at byte {at} without an end; fetch it again")
+        code = data[at]
+        if code == _STOP:
+            return
+        if code == _FRAME:
+            _count(data, at, 8, name)
+            at += 9  # what is in the frame are steps again
+        elif code in _COUNTED:
+            width = _COUNTED[code]
+            count = _count(data, at, width, name)
+            if code == _LONG1 and count > _LONGEST_INT_BYTES:
+                raise InputError(f"{name}, byte {at} holds an int of {count} bytes: it is no data set's file")
+            start = at + 1 + width
+            at = start + count
+            strings = [strings[1], data[start : min(at, start + 80)]]
+        else:
+            _refuse(data, at, name, strings)
+
+
+def _count(data: bytes, at: int, width: int, name: str) -> int:
+    count = int.from_bytes(data[at + 1 : at + 1 + width], "little")
+    if at + 1 + width + count > len(data):
+        raise InputError(f"{name} is no whole pickle: byte {at} announces {count:,} bytes more than there are")
+    return count
+
+
+def _refuse(data: bytes, at: int, name: str, strings: list[bytes]) -> NoReturn:
+    step = _OPCODES.get(data[at])
+    if step is None:
+        raise InputError(f"{name} is no pickle: byte {at} is {data[at : at + 1]!r}; give the file of refs as published")
+    seen = step.name
+    if seen in ("GLOBAL", "INST"):
+        seen += " " + ".".join(_shown(part) for part in data[at + 1 : at + 200].split(b"\n")[:2])
+    elif seen == "STACK_GLOBAL":
+        seen += " " + ".".join(map(_shown, strings))
+    raise InputError(
+        f"{name}, byte {at} holds {seen}: only {PLAIN} are read from a pickle, as anything else can run code; "
+        "nothing of it was run; get the file from a source you trust"
+    )
+
+
+def _shown(text: bytes) -> str:
+    return re.sub(r"[^\x20-\x7e]", "?", text.decode("latin-1"))[:60]
+
+
+def _as_latin1(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error("grounding-latin-1", _as_latin1)
+
+
+class _Closed(pickle.Unpickler):
+    """Runs a pickle that was checked; refuses what the check should have."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, fix_imports=False, encoding="utf-8", errors="grounding-latin-1")
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise InputError(f"a pickle asks for {module}.{name}: only {PLAIN} are read")
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise InputError(f"a pickle asks for the persistent object {pid!r:.40}: only {PLAIN} are read")
