@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,10 @@ _BOX, _FORM = "box_unit_xyxy", "xyxy-unit"
 
 def speaks(row: Any) -> bool:
     """Whether a row is a picture with labelled boxes."""
-    return isinstance(row, dict) and {"image", "width", "height", "boxes"} <= set(row) and _boxed(row["boxes"])
-
-
-def _boxed(boxes: Any) -> bool:
-    return isinstance(boxes, list) and all(isinstance(box, Mapping) and "label" in box for box in boxes)
+    if not isinstance(row, dict) or not {"image", "width", "height", "boxes"} <= set(row) or "phrase" in row:
+        return False  # with a phrase it is a line of our own jsonl
+    boxes = row["boxes"]
+    return isinstance(boxes, list) and all(isinstance(box, dict) and "label" in box for box in boxes)
 
 
 def read_labelled_boxes(path: Path, *, name: str, folder: Folder, split: str | None = None) -> Dataset:

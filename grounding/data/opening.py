@@ -71,7 +71,10 @@ def _opened(reader: Reader, first: tuple[Any, ...], name: str | Path, **options:
     folders = {key: None if options[key] is None else Path(options[key]).expanduser() for key in ("root", "images")}
     module, _, function = reader.opener.partition(":")
     opener = getattr(import_module(module), function)
-    known = list(inspect.signature(opener).parameters)[len(first) :]
+    parameters = inspect.signature(opener).parameters
+    known = list(parameters)[len(first) :]
+    if any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values()):
+        known += options  # it judges them itself
     if strange := sorted(set(options) - set(known)):
         raise InputError(f"{name} has no option {strange[0]!r}; its options are {', '.join(known)}")
     opened: Dataset = opener(*first, **{**options, **folders})

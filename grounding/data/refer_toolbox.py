@@ -28,6 +28,8 @@ from grounding.masks import Mask
 from grounding.result import Grounding, Region
 
 INSTANCES = "instances.json"
+PICKLES = (".p", ".pkl", ".pickle")
+"""How names of pickled refs end."""
 SCORINGS = ("rec", "generalized", "segmentation")
 """As what expressions with masks can be scored."""
 
@@ -44,17 +46,20 @@ def read_refs(
     expected: int | None = None,
     notes: Iterable[str] = (),
     notes_of: Callable[[list[Any]], Iterable[str]] | None = None,
+    refs: Any = None,
 ) -> Dataset:
     """One sample a sentence, in the file's order; its id is `ref_id-sent_id`, its targets have masks where COCO has.
 
     `split`: only refs of that split. `several`: whether an expression may mean none or several things, as in gRefCOCO;
     else such a one is a problem. `scoring`: with "segmentation" a target without a mask is a problem, and crowds beside
     other targets count neither way, as ReLA's loader leaves them out of the truth. `notes_of` makes notes of all refs.
+    `refs`: what the file holds, where it was read already.
     Raises InputError where a file can't be read or is another format, and where there is no such split.
     """
     if scoring not in SCORINGS:
         raise InputError(f"expressions with masks are not scored as {scoring!r}; known: {', '.join(SCORINGS)}")
-    refs = load_plain_pickle(path) if path.suffix in (".p", ".pkl", ".pickle") else load_json(path)
+    if refs is None:
+        refs = load_plain_pickle(path) if path.suffix in PICKLES else load_json(path)
     if not isinstance(refs, list) or not any(_is_ref(ref) for ref in refs):
         raise InputError(f"{path.name} holds no refs: a list of objects with ref_id, ann_id, image_id and sentences")
     reader = _Reader(Findings(path), Instances(instances), folder, scoring, several)

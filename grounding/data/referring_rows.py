@@ -56,7 +56,8 @@ class Dialect:
 
     def speaks(self, row: Mapping[str, Any]) -> bool:
         """Whether a row has this family's columns."""
-        return {self.picture, self.phrase, "width", "height"} <= set(row)
+        columns = {self.picture, self.phrase, "width", "height"}
+        return columns <= set(row) and (self.box in row or not self.nothing)
 
 
 DIALECTS = (
@@ -93,16 +94,19 @@ def read_rows(
     expected: int | None = None,
     dialect: Dialect | None = None,
     rows: Iterable[Any] | None = None,
+    lines: bool | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """The expressions of one file, scored as "rec": a JSON list of rows, or a row a line.
 
-    `split`: only rows whose column "split" says so. `rows`: those of the file, where they were read already. `meta`:
-    what to say of every sample besides what its row says, such as the split that the file is.
+    `split`: only rows whose column "split" says so. `rows`: those of the file, where they were read already; else
+    `lines` says whether it has one a line (default: whether its name ends in .jsonl). `meta`: what to say of every
+    sample besides what its row says, such as the split that the file is.
     Raises InputError where the file can't be read, holds no row of a known family, or has no such split.
     """
     findings = Findings(path)
-    numbered = _numbered(path, findings, rows)
+    lines = path.suffix == ".jsonl" if lines is None else lines
+    numbered = _numbered(path, findings, rows, lines)
     held: list[tuple[dict[str, Any], dict[str, int]]] = []
     for row, where in numbered:  # a first row that is damaged does not decide what the file is
         held.append((row, where))
@@ -126,9 +130,11 @@ def read_rows(
     )
 
 
-def _numbered(path: Path, findings: Findings, rows: Iterable[Any] | None) -> Iterator[tuple[dict[str, Any], Any]]:
+def _numbered(
+    path: Path, findings: Findings, rows: Iterable[Any] | None, lines: bool
+) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each row and where it stands: {"line": 3} or {"entry": 3}."""
-    if rows is None and path.suffix == ".jsonl":
+    if rows is None and lines:
         for number, row in load_jsonl(path, findings):
             yield row, {"line": number}
         return
