@@ -15,7 +15,7 @@ SMALL_PX, LARGE_PX = 32**2, 96**2
 SIZES = ("small", "medium", "large")
 SHARES = ("under 1 %", "1 to 10 %", "over 10 %")
 """Of the picture's area: what COCO's pixels do not say of pictures much larger or smaller than COCO's."""
-LENGTHS = ("1-2 words", "3-5 words", "6-9 words", "10 words and more")
+LENGTHS = ("1-2 words", "3-5 words", "6-9 words", "10+ words")
 BY_WORDS = "kind by words"
 
 Labels = Sequence[str | None]

@@ -19,11 +19,10 @@ from grounding.metrics.buckets import grouped_figures
 from grounding.metrics.intervals import ratio_figures
 from grounding.metrics.judging import rates_of
 from grounding.metrics.protocols import DEFAULT_PROTOCOL, PROTOCOLS, get_protocol
+from grounding.score.completeness import check_complete, counts_of, notes_of
 
 MEASURES = {scoring: f"grounding.metrics.{scoring}" for scoring in SCORINGS}
 """Scoring to the module whose `measure(cases, protocol, **options) -> Measured` knows it."""
-WITHOUT_BOXES = ("segmentation", "pointing", "counting", "absent")
-"""Scorings that compare no boxes: every protocol gives the same."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def measured_cases(
     scoring = scoring or predictions.header.scoring
     if scoring not in MEASURES:
         raise InputError(f"nothing is scored as {scoring!r}; known: {', '.join(MEASURES)}")
-    _check_complete(predictions, partial)
+    check_complete(predictions, partial)
     measure: Callable[..., Measured] = import_module(MEASURES[scoring]).measure
     known = [name for name in inspect.signature(measure).parameters if name not in ("cases", "protocol")]
     if strange := sorted(set(options) - set(known)):
@@ -123,13 +122,13 @@ def scores_of(scored: Scored) -> Scores:
         headline=measured.headline,
         figures=figures,
         rates={name: drawn[f"rate {name}"] for name in rates},
-        counts=_counts(predictions),
+        counts=counts_of(predictions),
         groups={**(grouped_figures(columns, scored.cases) if columns else {}), **measured.groups},
         curve=measured.curve,
         calibration=measured.calibration,
         errors=dict(errors),
         verdicts=measured.verdicts,
-        notes=(*_notes(scored), *measured.notes),
+        notes=(*notes_of(predictions, scored.scoring, scored.protocol), *measured.notes),
         about=predictions.header.to_json(),
     )
 
@@ -147,70 +146,3 @@ def write_scores(scores: Scores | Sequence[Scores] | Any, path: str | Path) -> N
         raise OutputError(
             f"{path} can't be written ({error.strerror or error}): free some space, or give another --out"
         ) from error
-
-
-def _check_complete(predictions: Predictions, partial: bool) -> None:
-    """Raises InputError where figures of the file would not be about the questions its header promises."""
-    asked, there = predictions.header.samples, len(predictions.rows)
-    if there > asked:
-        raise InputError(
-            f"the file holds answers to {there:,} questions, and its header says that {asked:,} were asked: some are "
-            "to questions of another data set; name the right one with --dataset, and they are left out"
-        )
-    if not there:
-        raise InputError(f"the file holds no answer to any of its {asked:,} questions: run `grounding predict` again")
-    if there < asked and not partial:
-        lines = _lines(predictions, 2)
-        raise InputError(
-            f"not finished: {there:,} of {asked:,} questions have an answer{lines}; "
-            "run the same `grounding predict` again to finish it, or score what is there with --partial"
-        )
-
-
-def _lines(predictions: Predictions, most: int) -> str:
-    """`, and 3 lines can't be read (predictions.jsonl, line 4: ...)`; "" where none is wrong."""
-    if not predictions.problems:
-        return ""
-    count = len(predictions.problems)
-    named = "; ".join(f"{problem.where}: {problem.message}" for problem in predictions.problems[:most])
-    return f", and {count:,} line{'s' if count > 1 else ''} can't be taken ({named}{'; ...' if count > most else ''})"
-
-
-def _counts(predictions: Predictions) -> dict[str, int]:
-    header, rows = predictions.header, predictions.rows
-    counts = {} if header.expected is None else {"expected": header.expected}
-    counts |= {
-        "samples": header.samples,
-        "scored": len(rows),
-        "failed": sum(row.answer is None for row in rows),
-        "unfinished": header.samples - len(rows),
-        "pictures": len({row.picture for row in rows}),
-    }
-    return counts | Counter(problem.kind for problem in predictions.problems)
-
-
-def _notes(scored: Scored) -> list[str]:
-    """What has to be said beside the figures, the gravest first."""
-    predictions, header = scored.predictions, scored.predictions.header
-    counts, notes = _counts(predictions), []
-    if counts["unfinished"]:
-        notes.append(
-            f"NOT FINISHED: {counts['scored']:,} of {counts['samples']:,} questions have an answer; "
-            "no figure here is of the whole data set"
-        )
-    if PROTOCOLS[scored.protocol].oracle and scored.scoring not in WITHOUT_BOXES:
-        notes.append("the protocol chose the best box of each answer by looking at the truth: for reproduction only")
-    if scored.scoring != header.scoring:
-        notes.append(f"measured as {scored.scoring}; the data set is meant to be measured as {header.scoring}")
-    if counts["failed"]:
-        notes.append(
-            f"{counts['failed']:,} questions failed and count as wrong; `grounding predict --retry-failed` asks again"
-        )
-    if predictions.problems:
-        notes.append(f"lines of the file that were left out{_lines(predictions, 5).removeprefix(', and')}")
-    if header.missing_pictures:
-        notes.append(f"{header.missing_pictures:,} pictures of the data set were missing when it was asked")
-    if header.data_problems:
-        wrong = ", ".join(f"{count:,} x {kind}" for kind, count in header.data_problems.items())
-        notes.append(f"entries of the data set that are not as they should be: {wrong}")
-    return [*notes, *header.notes]
