@@ -50,7 +50,7 @@ def toy(server, monkeypatch):
             RemoteFile("train2014.zip", photos, "coco", PICTURES),
         )
         entry = Published(
-            "refcoco", "A small RefCOCO", files, "CC0", "https://example.org", "refcoco:val", "coco/train2014"
+            "refcoco", "A small RefCOCO", files, "CC0", "CC0", "https://example.org", "refcoco:val", "coco/train2014"
         )
         monkeypatch.setitem(CATALOG, "refcoco", entry)
 
@@ -88,7 +88,7 @@ def test_a_data_set_lands_in_its_place_with_its_record(toy, fetch, tmp_path):
         "refcoco/refs(unc).p",
     ]
     assert "A small RefCOCO: to fetch" in out
-    assert "licence: CC0 (https://example.org)" in out
+    assert "licence: annotations CC0; pictures CC0 (https://example.org)" in out
     assert "refcoco.zip  330 bytes, 2 files; sha256 as published" in out.replace(f"{len(REFS)}", "330")
     assert f"no published checksum; sha256 of what came is {hashlib.sha256(PHOTOS).hexdigest()}" in out
     line = f"grounding predict refcoco:val --root {data} --images {data}/coco/train2014 --out refcoco-val.jsonl"
@@ -251,7 +251,7 @@ def test_the_list_is_a_table_in_a_terminal_and_lines_in_a_pipe(fetch, capsys):
     rows = {line.split("\t")[0]: line.split("\t") for line in out.splitlines()}
     assert list(rows) == list(CATALOG)
     assert rows["refcoco"][2:5] == ["54.0 MB", "13.5 GB", "published"]
-    assert rows["flickr30k"][3:5] == ["by hand", "none published"]
+    assert rows["flickr30k"][3:5] == ["by hand", "none"]
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "grounding", "data", "fetch", "--list"]
     with subprocess.Popen(command, stdout=theirs, env={**os.environ, "COLUMNS": "140", "TERM": "xterm"}):

@@ -51,6 +51,9 @@ class Published:
     title: str
     files: tuple[RemoteFile, ...]
     licence: str
+    """Of the annotations."""
+    photo_licence: str
+    """Of the pictures."""
     about: str
     """Where to read about it."""
     dataset: str
@@ -83,7 +86,7 @@ _TRAIN2014 = _coco(
     # a model's raw data; its page on the hub states the same checksum
     "https://huggingface.co/lucasjin/chinese_ocr_llava/resolve/main/raw_zips/refcoco_train2014.zip",
 )
-_COCO_LICENCE = "annotations CC BY 4.0; pictures: each photo's own Flickr licence"
+_FLICKR = "each photo's own, on Flickr"
 
 
 def _refer(name: str, snapshot: str, bytes: int, sha256: str) -> RemoteFile:
@@ -120,7 +123,8 @@ CATALOG: dict[str, Published] = {
                 ),
                 _TRAIN2014,
             ),
-            "annotations Apache-2.0; pictures: each photo's own Flickr licence",
+            "Apache-2.0",
+            _FLICKR,
             _REFER_PAGE,
             "refcoco:val",
             "coco/train2014",
@@ -137,14 +141,15 @@ CATALOG: dict[str, Published] = {
                 ),
                 _TRAIN2014,
             ),
-            "annotations Apache-2.0; pictures: each photo's own Flickr licence",
+            "Apache-2.0",
+            _FLICKR,
             _REFER_PAGE,
             "refcoco+:val",
             "coco/train2014",
         ),
         Published(
             "refcocog",
-            "RefCOCOg (UMD and Google)",
+            "RefCOCOg (UMD, Google)",
             (
                 _refer(
                     "refcocog",
@@ -154,14 +159,15 @@ CATALOG: dict[str, Published] = {
                 ),
                 _TRAIN2014,
             ),
-            "annotations CC BY 4.0; pictures: each photo's own Flickr licence",
+            "CC BY 4.0",
+            _FLICKR,
             _REFER_PAGE,
             "refcocog:val",
             "coco/train2014",
         ),
         Published(
             "mdetr",
-            "RefCOCO, + and g as MDETR's json",
+            "RefCOCO, +, g, MDETR json",
             (
                 RemoteFile(
                     "mdetr_annotations.tar.gz",
@@ -174,7 +180,8 @@ CATALOG: dict[str, Published] = {
                 ),
                 _TRAIN2014,
             ),
-            "annotations as of each data set; pictures: each photo's own Flickr licence",
+            "as of each data set",
+            _FLICKR,
             "https://github.com/ashkamath/mdetr",
             "refcoco:val",
             "coco/train2014",
@@ -199,7 +206,8 @@ CATALOG: dict[str, Published] = {
                 ),
                 _TRAIN2014,
             ),
-            "not stated by its authors; pictures: each photo's own Flickr licence",
+            "not stated",
+            _FLICKR,
             "https://github.com/henghuiding/gRefCOCO",
             "grefcoco:val",
             "coco/train2014",
@@ -237,7 +245,8 @@ CATALOG: dict[str, Published] = {
                     sha256="a07c7b85e94d3dcd1f7847ba85d670590b86d6000ffa3c8dd11e988b2af2a7b7",
                 ),
             ),
-            "CC BY-NC 4.0; pictures: of COCO and Objects365, CC BY 4.0",
+            "CC BY-NC 4.0",
+            "of COCO and Objects365, CC BY 4.0",
             "https://github.com/JierunChen/Ref-L4",
             "ref-l4:val",
             "ref-l4",
@@ -261,7 +270,8 @@ CATALOG: dict[str, Published] = {
                     for split in ("val", "test", "train")
                 ),
             ),
-            "for non-commercial research and education",
+            "research and education",
+            "non-commercial research and education, under Flickr's terms of use",
             "https://github.com/BryanPlummer/flickr30k_entities",
             "flickr30k:val",
             "flickr30k/flickr30k-images",
@@ -270,7 +280,7 @@ CATALOG: dict[str, Published] = {
         ),
         Published(
             "toloka",
-            "Toloka's WSDM Cup 2023, questions",
+            "Toloka, WSDM Cup 2023",
             tuple(
                 _hub(
                     f"toloka-{split}.csv",
@@ -280,7 +290,8 @@ CATALOG: dict[str, Published] = {
                 )
                 for split in ("test_public", "test_private")
             ),
-            "CC BY 4.0; pictures: COCO photos under CC BY licences",
+            "CC BY 4.0",
+            "CC BY, as each photo on Flickr",
             "https://github.com/Toloka/WSDMCup2023",
             "toloka:test_public",
             "toloka/images",
@@ -289,7 +300,7 @@ CATALOG: dict[str, Published] = {
         ),
         Published(
             "coco",
-            "COCO 2017, instances of val2017",
+            "COCO val2017",
             (
                 _coco(
                     "annotations/annotations_trainval2017.zip",
@@ -304,14 +315,15 @@ CATALOG: dict[str, Published] = {
                     "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
                 ),
             ),
-            _COCO_LICENCE,
+            "CC BY 4.0",
+            _FLICKR,
             "https://cocodataset.org",
             "coco:val2017",
             "coco/val2017",
         ),
         Published(
             "coco2014",
-            "COCO 2014, instances of val2014",
+            "COCO val2014",
             (
                 _coco(
                     "annotations/annotations_trainval2014.zip",
@@ -326,7 +338,8 @@ CATALOG: dict[str, Published] = {
                     "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
                 ),
             ),
-            _COCO_LICENCE,
+            "CC BY 4.0",
+            _FLICKR,
             "https://cocodataset.org",
             "coco:val2014",
             "coco/val2014",
