@@ -134,6 +134,10 @@ class Grounder(ABC):
         (request,) = self._requests([(image, Question(phrase=question) if isinstance(question, str) else question)])
         return self._stream_events(request, start)
 
+    def prompt_of(self, question: Question, width: int, height: int) -> str:
+        """How the question is put to this model about a picture of that size, px. Raises what asking it would raise."""
+        return self._prompt(self._checked(question, width, height), self._canvas(width, height))
+
     # -- what a model implements ---------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -73,7 +73,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"grounding {__version__}")
     commands = Commands(parser)
     add_asking(commands)
-    add_predicting(commands)
+    add_predicting(commands, arguments)
     add_scoring(commands)
     add_reporting(commands)
     add_datasets(commands)

@@ -2,8 +2,112 @@
 
 from __future__ import annotations
 
-from grounding.cli.arguments import Commands
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from grounding.cli.arguments import Commands, add_model_flags, number
+from grounding.errors import BackendError, InputError
+
+if TYPE_CHECKING:
+    from grounding.data.dataset import Dataset, StreamedDataset
+    from grounding.predict import Summary
 
 
-def add_predicting(commands: Commands) -> None:
-    """Adds the commands of this file."""
+def add_predicting(commands: Commands, arguments: Sequence[str]) -> None:
+    """Adds the commands of this file; flags out of a dataclass only where `arguments` name their command."""
+    predict = commands.add(
+        "predict",
+        "ask a model all questions of a data set, into a file that a killed run goes on with",
+        _predict,
+        epilog="example: grounding predict refcoco:testA --root refer/data --images coco/train2014 --out testA.jsonl",
+    )
+    predict.add_argument("dataset", help="such as refcoco:testA, or a file; `grounding data show` lists and shows them")
+    predict.add_argument(
+        "--out", default="predictions.jsonl", help="the file, or an address such as s3://... (default: %(default)s)"
+    )
+    predict.add_argument("--root", help="the folder of the data set's annotations")
+    predict.add_argument("--images", help="the folder of its pictures, or an address such as s3://...")
+    predict.add_argument(
+        "--stretched", action="store_true", help="the pictures are copies that were resized without keeping their shape"
+    )
+    predict.add_argument("--limit", type=number(int, 1), metavar="N", help="ask the first N questions only")
+    add_model_flags(predict)
+    predict.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what else the model is loaded with, such as rounding=official; may be given several times",
+    )
+    if "predict" in arguments:  # the settings' module would be read for every command else
+        from grounding.flags import add_flags
+        from grounding.predict.options import PredictOptions
+
+        add_flags(predict, PredictOptions)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    """Asks, and says what came of it."""
+    from dataclasses import asdict
+
+    from grounding.flags import from_flags
+    from grounding.predict import PredictOptions, predict
+
+    options = from_flags(PredictOptions, args)
+    try:
+        summary = predict(
+            _dataset(args),
+            args.model,
+            args.out,
+            device=args.device,
+            dtype=args.dtype,
+            model_options=_options(args.option),
+            root=args.root,
+            images=args.images,
+            progress=True,
+            **asdict(options),
+        )
+    except KeyboardInterrupt:
+        print(f"{args.out} keeps what was answered; the same command goes on with it", file=sys.stderr)
+        raise
+    if summary.rank:  # the first process tells of the whole
+        return
+    _close(summary, args.out)
+
+
+def _dataset(args: argparse.Namespace) -> Dataset | StreamedDataset:
+    from grounding.data.opening import open_dataset
+
+    more = {"stretched": True} if args.stretched else {}
+    dataset = open_dataset(args.dataset, root=args.root, images=args.images, **more)
+    return dataset.take(args.limit) if args.limit else dataset
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """Names and values of `--option`; a value that is JSON is read as such, any other is text."""
+    options: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise InputError(f"--option {text} is not written KEY=VALUE, such as --option rounding=official")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _close(summary: Summary, out: str) -> None:
+    """Prints what came of it, and how to go on. Raises BackendError where nothing was answered."""
+    parts = [f"{summary.answered:,} answered", f"{summary.failed:,} failed"]
+    parts += [f"{summary.empty:,} found nothing there", f"{summary.unreadable:,} unreadable"]
+    print(f"{summary.path}: {', '.join(parts)}")
+    if summary.first_error is not None:
+        print(f"the first failure: {summary.first_error}")
+        print("ask these again:   the same command with --retry-failed")
+    if summary.samples and not summary.answered:
+        raise BackendError(f"none of the {summary.samples:,} questions was answered: {summary.first_error}")
+    print(f"measure it:        grounding score {out}")
