@@ -11,9 +11,9 @@ from typing import Any
 
 from grounding.data import labelled_boxes, mdetr
 from grounding.data.dataset import Dataset, StreamedDataset
+from grounding.data.parquet_files import parquet_columns, parquet_rows
 from grounding.data.picture_places import pictures_near
 from grounding.data.reading import load_json
-from grounding.data.ref_l4 import import_parquet, parquet_rows
 from grounding.data.refer_toolbox import INSTANCES, PICKLES, read_refs
 from grounding.data.referring_rows import dialect_of, read_rows
 from grounding.data.splits import SPLITS, split_of_file
@@ -81,7 +81,7 @@ def _elsewhere(where: str) -> Callable[..., Any]:
 
 
 def _parquet_reader(path: Path) -> tuple[Callable[..., Any], dict[str, Any]]:
-    columns = dict.fromkeys(import_parquet().read_schema(path).names)
+    columns = dict.fromkeys(parquet_columns(path))
     if dialect_of(columns) is not None and "image" not in columns:  # a column "image" holds the picture itself
         return _rows, {"rows": parquet_rows(path)}
     return _elsewhere("hub:read_parquet"), {}

@@ -6,16 +6,15 @@ is_rewrite (whether a model reworded the caption), split                  (Jieru
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from grounding.data.dataset import DataProblem, Dataset
+from grounding.data.parquet_files import parquet_rows
 from grounding.data.picture_places import pictures_near
 from grounding.data.reading import first_existing
 from grounding.data.referring_rows import DIALECTS, read_rows
 from grounding.data.splits import check_split
-from grounding.errors import InputError, MissingExtraError
+from grounding.errors import InputError
 
 ENDINGS = ("parquet", "jsonl", "json")
 """The published files are parquet; the same rows are read from the others."""
@@ -40,24 +39,6 @@ def open_ref_l4(kind: str, split: str, *, root: Path | None, images: Path | None
         rows = parquet_rows(path) if path.suffix == ".parquet" else None
         parts.append(read_rows(path, name=f"{kind}:{part}", folder=folder, dialect=DIALECT, rows=rows))
     return _joined(f"{kind}:{split}", parts, published.expressions)
-
-
-def parquet_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of a parquet file that holds no pictures. Raises InputError, and MissingExtraError without pyarrow."""
-    parquet = import_parquet()
-    try:
-        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-    except (OSError, import_module("pyarrow").ArrowException) as error:
-        raise InputError(f"{path} can't be read as parquet: {str(error).splitlines()[0]}") from None
-    return rows
-
-
-def import_parquet() -> Any:
-    """The module pyarrow.parquet, imported now. Raises MissingExtraError where it is not installed."""
-    try:
-        return import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise MissingExtraError("parquet files need pyarrow: pip install 'grounding-vlm[eval]'") from error
 
 
 def _joined(name: str, parts: list[Dataset], expected: int | None) -> Dataset:
