@@ -50,7 +50,7 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
     answered = states == ANSWERED
     scored = [verdict.score for verdict, counts in zip(verdicts, answered, strict=True) if counts]
     centres = sum(region is not None and region.point is None for region in regions)
-    notes = () if not centres else (f"{centres:,} answers hold no point: the middle of the box stands for it",)
+    notes = () if not centres else (f"answers without a point, for which the middle of the box stands: {centres:,}",)
     return Measured(
         IN_MASK if by_mask else IN_BOX,
         figures,

@@ -97,5 +97,5 @@ def _notes(cases: Sequence[Case]) -> tuple[str, ...]:
     ):
         sizes = [(grounding, (grounding.height, grounding.width)) for grounding in groundings]
         if count := sum(any(not _fits(region, size) for region in grounding.regions) for grounding, size in sizes):
-            notes.append(f"{count:,} {what} hold regions without a mask of the picture's size: they have no pixels")
+            notes.append(f"{what} with regions that have no mask of the picture's size, and so no pixels: {count:,}")
     return tuple(notes)

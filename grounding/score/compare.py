@@ -14,7 +14,7 @@ from grounding.errors import InputError
 from grounding.metrics.base import Column
 from grounding.metrics.intervals import Difference, ratio_differences
 from grounding.metrics.protocols import DEFAULT_PROTOCOL
-from grounding.score.dispatch import Scored, measured_cases
+from grounding.score.dispatch import Scored, about_of, measured_cases
 
 RIGHT = 0.5
 """From this value on a verdict counts as right; most are 0 or 1, and a mask's is its IoU."""
@@ -118,8 +118,8 @@ def compare(
     only = tuple(case.id for case in one.cases if case.id not in places)
     other_only = tuple(id for id in places if id not in known)
     return Comparison(
-        one.predictions.header.to_json(),
-        two.predictions.header.to_json(),
+        about_of(one.predictions),
+        about_of(two.predictions),
         one.scoring,
         one.protocol,
         one.measured.headline,

@@ -72,11 +72,13 @@ def notes_of(predictions: Predictions, scoring: str, protocol: str) -> list[str]
     if scoring != header.scoring:
         notes.append(f"measured as {scoring}; the data set is meant to be measured as {header.scoring}")
     if failed := sum(row.answer is None for row in predictions.rows):
-        notes.append(f"{failed:,} questions failed and count as wrong; `grounding predict --retry-failed` asks again")
+        notes.append(
+            f"questions that failed and count as wrong: {failed:,} (`grounding predict --retry-failed` asks again)"
+        )
     if predictions.problems:
         notes.append(f"left out{_lines(predictions, 5).removeprefix(', and')}")
     if header.missing_pictures:
-        notes.append(f"{header.missing_pictures:,} pictures of the data set were missing when it was asked")
+        notes.append(f"pictures of the data set that were missing when it was asked: {header.missing_pictures:,}")
     if header.data_problems:
         wrong = ", ".join(f"{count:,} x {kind}" for kind, count in header.data_problems.items())
         notes.append(f"entries of the data set that are not as they should be: {wrong}")

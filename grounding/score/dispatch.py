@@ -129,8 +129,14 @@ def scores_of(scored: Scored) -> Scores:
         errors=dict(errors),
         verdicts=measured.verdicts,
         notes=(*notes_of(predictions, scored.scoring, scored.protocol), *measured.notes),
-        about=predictions.header.to_json(),
+        about=about_of(predictions),
     )
+
+
+def about_of(predictions: Predictions) -> dict[str, Any]:
+    """The header as JSON values, without the folders of this machine: they say nothing of the answers."""
+    header: dict[str, Any] = json.loads(json.dumps(predictions.header.to_json()))
+    return {name: value for name, value in header.items() if name not in ("root", "images")}
 
 
 def write_scores(scores: Scores | Sequence[Scores] | Any, path: str | Path) -> None:
