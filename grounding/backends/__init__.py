@@ -45,6 +45,11 @@ PREFIXES = {
         "grounding.backends.detector:open_detector",
         "a detector, to compare with: GroundingDINO, MM-GroundingDINO, OWLv2, OmDet-Turbo",
     ),
+    "baseline": Backend(
+        "baseline:whole | baseline:center",
+        "grounding.backends.baseline:open_baseline",
+        "one fixed box for every question, to compare with: the whole picture, or its middle",
+    ),
     "scripted": Backend(
         "scripted:FILE.jsonl",
         "grounding.backends.scripted:open_script",
