@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from grounding.metrics.base import Figure
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 NOTHING = "–"
 
@@ -101,7 +104,7 @@ def _print_designed(table: Table, stream: TextIO) -> None:
     console.print()
 
 
-def _cell(cell: str, ours: bool) -> object:
+def _cell(cell: str, ours: bool) -> Text:
     """The value bright, its interval dim under it."""
     from rich.text import Text
 
