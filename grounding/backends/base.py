@@ -6,9 +6,9 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from grounding.codecs.base import Codec, Decoded, clean_names, clean_words
 from grounding.errors import BackendError, BoxError, InputError, PromptError
@@ -114,16 +114,15 @@ class Grounder(ABC):
         A picture that several pairs name (the same object or the same path) is opened once and encoded once.
         `seconds` of each is the whole call's time divided by the number of questions.
         """
-        start = time.perf_counter()
-        requests = self._requests(pairs)
-        if not requests:
-            return []
-        answers = self._generate(requests)
-        if len(answers) != len(requests):
-            raise BackendError(f"{self.name} gave {len(answers)} answers to {len(requests)} questions")
-        results = [self._wrap(request, answer) for request, answer in zip(requests, answers, strict=True)]
-        seconds = (time.perf_counter() - start) / len(results)
-        return [replace(result, seconds=seconds) for result in results]
+        return cast("list[Grounding]", self._asked(pairs, self._generate))  # which gives no errors but raises them
+
+    def ask_each(self, pairs: Iterable[tuple[Any, Question]]) -> list[Grounding | Exception]:
+        """As `ask_many`; where a model knows which questions fail, those give their error and the others an answer.
+
+        That is a model on a server, which gets each question on its own. With any other a failure is one of all the
+        questions together, and raises as in `ask_many`; so does a question that makes no sense.
+        """
+        return self._asked(pairs, self._generate_each)
 
     def stream(self, image: Any, question: str | Question) -> Iterator[Region | Grounding]:
         """Each region as soon as its last coordinate is written; at the end the whole Grounding.
@@ -143,6 +142,10 @@ class Grounder(ABC):
     @abstractmethod
     def _generate(self, requests: Sequence[Request]) -> Sequence[Answer]:
         """An answer for each request, in order. Requests with the very same `image` object share a picture."""
+
+    def _generate_each(self, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
+        """As `_generate`; an error in place of an answer, where the requests don't fail all together."""
+        return self._generate(requests)
 
     def _stream(self, request: Request) -> Iterator[Region | Answer]:
         """Regions while they are written, then one Answer. Without an own implementation: all at the end."""
@@ -173,6 +176,25 @@ class Grounder(ABC):
         """Raises PromptTooLongError where the model can't read so much; models with a limit implement it."""
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _asked(
+        self,
+        pairs: Iterable[tuple[Any, Question]],
+        generate: Callable[[Sequence[Request]], Sequence[Answer | Exception]],
+    ) -> list[Grounding | Exception]:
+        start = time.perf_counter()
+        requests = self._requests(pairs)
+        if not requests:
+            return []
+        answers = generate(requests)
+        if len(answers) != len(requests):
+            raise BackendError(f"{self.name} gave {len(answers)} answers to {len(requests)} questions")
+        results = [
+            answer if isinstance(answer, Exception) else self._wrap(request, answer)
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+        seconds = (time.perf_counter() - start) / len(results)
+        return [result if isinstance(result, Exception) else replace(result, seconds=seconds) for result in results]
 
     def _requests(self, pairs: Iterable[tuple[Any, Question]]) -> list[Request]:
         opened: dict[Any, Image] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import fields
 from functools import partial
 from threading import Lock
@@ -92,6 +92,26 @@ class Endpoint(Grounder):
     # -- what Grounder asks for
 
     def _generate(self, requests: Sequence[Request]) -> list[Answer]:
+        tasks = self._replies(requests, until=FIRST_EXCEPTION)  # after a failure nothing more is asked
+        failed = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+        if failed:
+            raise failed[0]
+        return [self._answer(request, task.result()) for request, task in zip(requests, tasks, strict=True)]
+
+    def _generate_each(self, requests: Sequence[Request]) -> list[Answer | Exception]:
+        answers: list[Answer | Exception] = []
+        for request, task in zip(requests, self._replies(requests, until=ALL_COMPLETED), strict=True):
+            error = task.exception()
+            if error is None:
+                answers.append(self._answer(request, task.result()))
+            elif isinstance(error, Exception):
+                answers.append(error)
+            else:
+                raise error
+        return answers
+
+    def _replies(self, requests: Sequence[Request], until: str) -> list[Future[Reply]]:
+        """The reply to each request, asked for by several threads; what is still waiting after `until` is cancelled."""
         pictures = Pictures((request.image for request in requests), self.options)
 
         def ask(request: Request) -> Reply:
@@ -100,17 +120,13 @@ class Endpoint(Grounder):
         pool = ThreadPoolExecutor(min(self.options.concurrency, len(requests)), "endpoint")
         tasks = [pool.submit(ask, request) for request in requests]
         try:
-            wait(tasks, return_when=FIRST_EXCEPTION)
+            wait(tasks, return_when=until)
         finally:
-            # After a failure nothing more is asked; what was answered was paid for, and is counted.
             pool.shutdown(cancel_futures=True)
             for request, task in zip(requests, tasks, strict=True):
-                if not task.cancelled() and task.exception() is None:
+                if not task.cancelled() and task.exception() is None:  # it was paid for, and is counted
                     self._count(request, task.result())
-        failed = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
-        if failed:
-            raise failed[0]
-        return [self._answer(request, task.result()) for request, task in zip(requests, tasks, strict=True)]
+        return tasks
 
     def _stream(self, request: Request) -> Iterator[Region | Answer]:
         url = Pictures([request.image], self.options).url(request.image)

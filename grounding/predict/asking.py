@@ -78,7 +78,7 @@ class Asker:
     ) -> dict[int, Grounding | Exception]:
         """The answers at these places of the chunk: all at once, else picture by picture, else one by one."""
         try:
-            answers = self.model.ask_many((pictures[place], question_of(chunk.samples[place])) for place in places)
+            answers = self.model.ask_each((pictures[place], question_of(chunk.samples[place])) for place in places)
         except POINTLESS:
             raise
         except Exception as error:
@@ -87,8 +87,7 @@ class Asker:
             if len(places) == 1:
                 return {places[0]: self._failed(error)}
         else:
-            self.in_a_row, self.answered = 0, True
-            return dict(zip(places, answers, strict=True))
+            return {place: self._seen(answer) for place, answer in zip(places, answers, strict=True)}
         free_memory()
         by_picture: dict[int, list[int]] = {}
         for place in places:
@@ -99,6 +98,13 @@ class Asker:
             seed_everything(self.seed, chunk.number)
             got |= self._answers(chunk, pictures, part)
         return got
+
+    def _seen(self, answer: Grounding | Exception) -> Grounding | Exception:
+        """The answer itself, counted."""
+        if isinstance(answer, Exception):
+            return self._failed(answer)
+        self.in_a_row, self.answered = 0, True
+        return answer
 
     def _failed(self, error: Exception, *, known: bool = False) -> Exception:
         """The error itself, counted. `known`: a picture that was known to be missing says nothing of the others."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0
 """In a pipe, so that a log of a long run stays readable."""
+STDERR = 2
 SECONDS_OF_SPEED = 30.0
 """The speed that is shown is that of the last so many seconds."""
 
@@ -147,6 +151,32 @@ class BarProgress(ShownProgress):
             "left": f"{clock(left)} left" if left else "",
             "failed": f"{self._failed:,} failed" if self._failed else "",
         }
+
+
+@contextmanager
+def only_ours(stream: TextIO | None = None) -> Iterator[TextIO]:
+    """A stream to where standard error leads; meanwhile all else that is written there, also beneath Python, is lost.
+
+    For libraries that write to standard error past Python, where nothing else can hold them back.
+    """
+    stream = stream or sys.stderr
+    try:
+        ours = stream.fileno()
+    except (AttributeError, OSError):  # somebody catches what is written, a test for one
+        ours = -1
+    if ours != STDERR:
+        yield stream
+        return
+    stream.flush()
+    saved, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STDERR)
+    try:
+        with os.fdopen(os.dup(saved), "w", buffering=1) as quiet:
+            yield quiet
+    finally:
+        os.dup2(saved, STDERR)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def shown(stream: TextIO | None = None) -> Progress:

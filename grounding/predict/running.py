@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,7 @@ from grounding.predict.options import PredictOptions
 from grounding.predict.places import RemotePlace, place_of
 from grounding.predict.plan import Plan
 from grounding.predict.processes import Team, follow, lead
-from grounding.predict.progress import Progress, shown
+from grounding.predict.progress import Progress, only_ours, shown
 from grounding.predict.summary import Summary
 from grounding.predict.working import Run
 
@@ -63,7 +64,11 @@ def predict(
     first = next(iter(data), None)
     if first is None:
         raise InputError(f"{data.name} holds no question to ask")
-    with shown() if progress and team.rank == 0 else Progress() as display:
+    with ExitStack() as stack:
+        display = Progress()
+        if progress and team.rank == 0:
+            stream = stack.enter_context(only_ours()) if settings.ray else None
+            display = stack.enter_context(shown(stream))
         run = Run(Plan(data, settings.batch), settings, place, display)
         head = partial(header_of, data, settings, run.plan.questions, check_pictures(data, display), root, images)
         tell_of_problems(data, display)
