@@ -72,7 +72,7 @@ def comparison_lines(comparison: Comparison, flips: int) -> Iterator[tuple[str, 
 def show_protocols(scores: Mapping[str, Scores], stream: TextIO | None = None) -> None:
     """Prints what one file scores under each protocol: a line a protocol."""
     stream = stream or sys.stdout
-    names = [name for name in next(iter(scores.values())).figures if "box" not in name][:6]
+    names = _telling(next(iter(scores.values())))
     if not stream.isatty():
         stream.write("\t".join(("protocol", *names)) + "\n")
         for protocol, one in scores.items():
@@ -87,7 +87,9 @@ def show_protocols(scores: Mapping[str, Scores], stream: TextIO | None = None) -
     console = Console(file=stream, highlight=False)
     first = next(iter(scores.values()))
     wide = console.width >= 110
+    names = names if wide else names[:5]
     table = new_table("protocol", *names, *(("rule",) if wide else ()))
+    table.columns[0].no_wrap = True
     if wide:
         table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for protocol, one in scores.items():
@@ -108,9 +110,13 @@ def show_protocols(scores: Mapping[str, Scores], stream: TextIO | None = None) -
 
 def _aligned(scores: Scores, names: list[str]) -> list[Figure]:
     """The figures in the places of `names`: a headline that names its overlap is called otherwise elsewhere."""
-    own = list(scores.figures)
-    reference = [name for name in own if "box" not in name]
-    return [scores.figures[reference[place]] for place in range(len(names))]
+    own = _telling(scores)
+    return [scores.figures[own[place]] for place in range(len(names))]
+
+
+def _telling(scores: Scores) -> list[str]:
+    """The first figures that a protocol can change."""
+    return [name for name in scores.figures if name != "several boxes"][:6]
 
 
 def _name(header: Mapping[str, object]) -> str:

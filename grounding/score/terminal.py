@@ -22,6 +22,8 @@ NOTHING = "–"
 ACCENT = "#3987e5"
 BAR_CELLS = 40
 RATES_TO_A_LINE = 3
+MOST_GROUPS = 12
+"""Of one way of grouping, such as the eighty classes of COCO, in a terminal; a pipe gets them all."""
 _UNSEEN = {code: " " if chr(code).isspace() else "\ufffd" for code in (*range(32), *range(127, 160))}
 """Control characters: words of a file must not steer the terminal, nor break a line in two."""
 
@@ -168,10 +170,12 @@ def _groups(groups: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> Table:
     new = new_table("", *names, "of")
     for way, parts in groups.items():
         new.add_row(Text(way, style="dim"), *("" for _ in names), "")
-        for group, figures in parts.items():
+        for group, figures in list(parts.items())[:MOST_GROUPS]:
             cells = [_cell(figures.get(name), name, wide=name == names[0]) for name in names]
             count = max(figure.n for figure in figures.values())
             new.add_row(f"  {visible(group)}", *cells, Text(f"{count:,}", style="dim"))
+        if len(parts) > MOST_GROUPS:
+            new.add_row(Text(f"  and {len(parts) - MOST_GROUPS:,} more, in --out", style="dim"))
     return new
 
 
@@ -241,7 +245,8 @@ def new_table(first: str, *others: str) -> Table:
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim", show_edge=False)
     table.add_column(first, overflow="fold")
     for other in others:
-        table.add_column(other, justify="right", no_wrap=True)
+        heading = other.replace(" ", "\n", 1) if len(other) > 13 else other
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 

@@ -1,0 +1,165 @@
+"""How scores and comparisons look: all that has to be said, in a terminal and in a pipe."""
+
+import io
+import re
+
+import pytest
+
+from grounding.data.predictions import Predictions
+from grounding.metrics.base import Figure
+from grounding.score import compare, score, score_all_protocols
+from grounding.score.comparing_terminal import show_comparison, show_protocols
+from grounding.score.terminal import bar, interval, number, show_scores
+from tests.questions import BOX, FAR, HALF, NONE, grounding, header, row
+
+HEADER = {
+    "dataset": "refcoco:testA",
+    "expected": 5657,
+    "model": "some-model",
+    "codec": "qwen2.5-vl",
+    "rounding": "rescaled",
+    "prompt": 'Locate "red cup"\nin JSON',
+    "seed": 7,
+    "versions": {"torch": "2.11.0"},
+    "fingerprint": "0123456789abcdef",
+    "source": "refs(unc).p",
+}
+ANSWERS = [BOX, HALF, FAR, NONE, "failed"]
+
+
+def predictions(answers=ANSWERS, **more):
+    rows = tuple(row(BOX, answer, f"q{number}", f"{number}.png") for number, answer in enumerate(answers))
+    return Predictions(header(len(rows), **{**HEADER, **more}), rows)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a terminal of so many columns gets of a call, without its colours."""
+
+    def run(show, *args, columns=100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "xterm")
+        stream = Terminal()
+        show(*args, stream=stream)
+        return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+
+    return run
+
+
+MUST_BE_SAID = (
+    "refcoco:testA",
+    "5,657 as published",
+    "5 found here",
+    "5 scored",
+    "some-model",
+    "qwen2.5-vl",
+    "rescaled",
+    'Locate "red cup" in JSON',
+    "torch 2.11.0",
+    "0123456789abcdef",
+    "IoU >= t in pixels of the original picture",
+    "OpenGVLab/InternVL",
+    "questions that failed and count as wrong: 1",
+)
+
+
+def test_both_forms_say_all_that_a_figure_needs(shown):
+    piped = io.StringIO()
+    show_scores(score(predictions()), stream=piped)
+    for output in (piped.getvalue(), shown(show_scores, score(predictions()), columns=200)):
+        for words in MUST_BE_SAID:
+            assert words in output
+
+
+def test_a_pipe_gets_a_line_a_figure():
+    stream = io.StringIO()
+    show_scores(score(predictions()), stream=stream)
+    lines = [line.split("\t") for line in stream.getvalue().splitlines()]
+    (headline,) = [line for line in lines if line[0] == "headline"]
+    assert headline[:3] == ["headline", "acc@0.5", "0.4000"]
+    assert headline[-1] == "5"
+    assert ["rate", "failed", "0.2000"] in [line[:3] for line in lines]
+    assert ["size", "large: acc@0.5", "0.4000"] in [line[:3] for line in lines]
+    assert ["error", "wrong object", "1"] in lines
+
+
+def test_a_terminal_gets_per_cent_with_intervals(shown):
+    output = shown(show_scores, score(predictions()))
+    assert "acc@0.5  40.0 %" in output
+    assert "wrong object" in output
+    assert "\t" not in output
+
+
+@pytest.mark.parametrize("columns", [60, 84, 200])
+def test_no_line_is_wider_than_the_terminal(shown, columns):
+    output = shown(show_scores, score(predictions()), columns=columns)
+    assert max(map(len, output.splitlines())) <= columns
+
+
+def test_an_unfinished_file_is_marked_beside_the_headline(shown):
+    output = shown(show_scores, score(Predictions(header(9), predictions().rows), partial=True))
+    assert "NOT FINISHED" in output.split("acc@0.5")[0]
+
+
+def test_where_no_boxes_are_compared_no_protocol_is_named(shown):
+    output = shown(show_scores, score(predictions(scoring="counting")))
+    assert "protocols do not differ" in output.replace("\n", " ")
+    assert "protocol iou" not in output
+
+
+def test_words_of_a_file_cannot_steer_the_terminal(shown):
+    output = shown(show_scores, score(predictions(model="bad\x1b[2Jmodel", notes=("a\x07b",))))
+    assert "\x1b[2J" not in output
+    assert "\x07" not in output
+
+
+def test_comparison_shows_differences_counts_and_the_first_flips(shown):
+    second = predictions([BOX, FAR, BOX, NONE, BOX], model="another")
+    found = compare(predictions(), second)
+    output = shown(show_comparison, found, 2)
+    assert "only the second right" in output
+    assert "flips, 2 of 3" in output
+    assert "+20.0" in output
+    piped = io.StringIO()
+    show_comparison(found, 10, stream=piped)
+    lines = [line.split("\t") for line in piped.getvalue().splitlines()]
+    assert ["count", "only the first right", "1"] in lines
+    assert ["lost", "q1", "red cup", "1.png"] in lines
+    assert ["gained", "q2", "red cup", "2.png"] in lines
+
+
+@pytest.mark.parametrize("scoring", ["rec", "generalized", "phrases"])
+def test_each_protocol_has_its_line(shown, scoring):
+    scores = score_all_protocols(predictions(scoring=scoring))
+    output = shown(show_protocols, scores)
+    piped = io.StringIO()
+    show_protocols(scores, stream=piped)
+    lines = [line.split("\t") for line in piped.getvalue().splitlines()]
+    assert [line[0] for line in lines] == ["protocol", *scores]
+    assert all(name in output for name in scores)
+    headline = lines[0].index(next(iter(scores.values())).headline)
+    values = {line[0]: float(line[headline]) for line in lines[1:]}
+    assert values == {name: pytest.approx(one.figures[one.headline].value, abs=1e-4) for name, one in scores.items()}
+
+
+def test_numbers_are_per_cent_only_where_they_are_shares():
+    assert (number(0.934, True), number(0.4219, False), number(None, True)) == ("93.4", "0.42", "–")
+    assert interval(Figure(0.5, 0.25, 0.75), True) == "25.0–75.0"
+    assert interval(Figure(0.5), True) == ""
+
+
+def test_bar_is_as_long_as_the_figure():
+    assert bar(Figure(0.5), cells=10).plain == "━━━━━─────"
+    assert bar(Figure(0.5, 0.4, 0.7), cells=10).plain == "━━━━━━━───"
+    assert bar(Figure(1.0, 1.0, 1.0), cells=10).plain == "━" * 10
+
+
+def test_counts_of_things_are_no_shares(shown):
+    answers = [grounding(BOX, BOX), BOX]
+    output = shown(show_scores, score(predictions(answers, scoring="counting")))
+    assert re.search(r"mean absolute error +0\.50 +0\.00–1\.00", output)
