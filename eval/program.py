@@ -128,6 +128,11 @@ class Run:
             self._model = load(self.settings.model, device=self.settings.device, dtype=self.settings.dtype)
         return self._model
 
+    @property
+    def folder(self) -> Path:
+        """Where everything of this model goes."""
+        return self.settings.out / _as_name(self.model.name)
+
     def outcomes(self, parts: Sequence[Part]) -> list[Outcome]:
         """One for each part; a part whose data is not there or which failed says why, and the others go on."""
         found = []
@@ -135,9 +140,8 @@ class Run:
             try:
                 found.append(self.measure(part))
             except GroundingError as error:
-                reason = " ".join(str(error).split())
-                print(f"{part.heading}: {reason}", file=sys.stderr)
-                found.append(Outcome(part, error=reason))
+                print(f"{part.heading}: {whole_message(error)}", file=sys.stderr)
+                found.append(Outcome(part, error=whole_message(error)))
         return found
 
     def measure(self, part: Part) -> Outcome:
@@ -150,7 +154,7 @@ class Run:
         dataset = open_dataset(part.dataset, **options)
         if settings.limit is not None:
             dataset = dataset.take(settings.limit)
-        folder = settings.out / _as_name(self.model.name) / self._name(part)
+        folder = self.folder / self._name(part)
         folder.mkdir(parents=True, exist_ok=True)
         print(f"{part.heading}: {len(dataset):,} questions", file=sys.stderr)
         file = folder / "predictions.jsonl"
@@ -169,6 +173,11 @@ class Run:
         """Of the part's folder: everything that decides which questions are asked."""
         told = dict(part.options) | ({} if self.settings.limit is None else {"first": self.settings.limit})
         return _as_name(part.dataset + "".join(f"-{key}-{value}" for key, value in sorted(told.items())))
+
+
+def whole_message(error: BaseException) -> str:
+    """What went wrong, on one line."""
+    return " ".join(str(error).split())
 
 
 def run(
@@ -197,7 +206,7 @@ def run(
         print(f"{program}: interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     except GroundingError as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{program}: {whole_message(error)}", file=sys.stderr)
         return WRONG_USE if isinstance(error, InputError) else FAILED
     return tell(outcomes, title, published)
 
@@ -265,11 +274,10 @@ def _notes(outcomes: Sequence[Outcome]) -> list[str]:
     first = outcomes[0].scores
     if first is not None:
         about = first.about
-        told = [
-            f"{name} {about[name]}" for name in ("model", "codec", "rounding", "seed") if about.get(name) is not None
-        ]
-        told += [f"prompt “{about['prompt']}”"] if about.get("prompt") else []
-        notes.append(", ".join([*told, f"protocol {first.protocol}"]) + "; in brackets 95 % intervals over pictures")
+        named = [name for name in ("model", "codec", "rounding", "seed") if about.get(name) is not None]
+        facts = [*(f"{name} {about[name]}" for name in named), f"protocol {first.protocol}"]
+        facts += [f"prompt “{about['prompt']}”"] if about.get("prompt") else []
+        notes.append(", ".join(facts) + "; in brackets 95 % intervals over pictures")
     for outcome in outcomes:
         if outcome.scores is None:
             continue
