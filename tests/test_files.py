@@ -1,10 +1,12 @@
 """A file's format is told by what is in it, and its reader gets it; what is no data set is named."""
 
+import io
 import json
 import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from grounding.data.opening import open_dataset
 from grounding.data.scenes.write import write_dataset
@@ -18,6 +20,7 @@ QWEN = {"image": "a.jpg", "sent": "lady", "bbox": [10, 20, 100, 200]} | SIZE
 PHOTO = {"image": "a.jpg", "text": "lady", "split": "val", "bbox_norm_xyxy": [0.1, 0.1, 0.5, 0.5]} | SIZE
 BOXES = {"image": "a.jpg", "boxes": [{"label": "cat", "box_unit_xyxy": [0, 0, 1, 1]}]} | SIZE
 OURS = {"id": "1", "image": "a.jpg", "phrase": "lady", "boxes": [[10, 20, 100, 200]]} | SIZE
+TOLOKA = "image,width,height,left,top,right,bottom,question\na.jpg,640,427,10,20,110,220,Who stands there?\n"
 DETECTION = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
 HEADER = {"format": "grounding samples", "version": 1, "scoring": "rec"}
 MDETR = {
@@ -55,6 +58,8 @@ def lines(*rows):
         ("a.jsonl", lines(OURS), "jsonl, a.jsonl", "rec"),
         ("a.jsonl", lines(HEADER, OURS), "jsonl, a.jsonl", "rec"),
         ("a.jsonl", lines({**OURS, "boxes": []}), "jsonl, a.jsonl", "absent"),
+        ("a.csv", TOLOKA, "Toloka's csv, a.csv", "rec"),
+        ("a.csv", TOLOKA.replace("left,top", '"left","top"'), "Toloka's csv, a.csv", "rec"),
     ],
 )
 def test_a_format_is_told_by_what_is_in_the_file(tmp_path, name, text, source, scoring):
@@ -117,6 +122,20 @@ def test_parquet_of_ref_l4_is_read(tmp_path):
         open_dataset(tmp_path / "cut.parquet")
 
 
+def test_parquet_with_pictures_goes_to_the_reader_of_the_hub(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="parquet needs the extra 'eval'")
+    import pyarrow.parquet as parquet
+
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(stream, "PNG")
+    row = {"question_id": "1", "image": {"bytes": stream.getvalue(), "path": None}, "question": "Where?"}
+    row |= {"answer": ["lady", "the lady"], "bbox": [1.0, 2.0, 3.0, 4.0], "file_name": "a.png"}
+    parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    data = open_dataset(tmp_path / "rows.parquet")
+    assert [sample.phrase for sample in data] == ["lady", "the lady"]
+    assert data[0].open().size == data[0].size == (64, 48)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -149,6 +168,59 @@ def test_an_option_that_a_format_does_not_have_is_named_with_those_it_has(tmp_pa
         open_dataset(tmp_path / "b.json", split="val")
     with pytest.raises(InputError, match="is a folder: name the data set in it"):
         open_dataset(tmp_path)
+
+
+ODD = (None, True, -1, 10**400, 1e308, "", "\ud800", [], [[]], {}, {"a": 1}, "DELETE")
+
+
+def damaged(value):
+    """The value with one part of it replaced by something odd, or left out, in every possible way."""
+    for odd in ODD[:-1]:
+        yield odd
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            for odd in damaged(value[key]):
+                copy = value.copy()
+                copy[key] = odd
+                yield copy
+            copy = value.copy()
+            del copy[key]
+            yield copy
+
+
+def opens_or_says_why(path, **options):
+    """Opens a file that may be odd: a data set that can be written, or one sentence, and nothing else."""
+    try:
+        data = open_dataset(path, **options)
+    except InputError as error:
+        return "\n" not in str(error)
+    json.dumps([sample.meta for sample in data], allow_nan=False, ensure_ascii=False).encode()
+    return bool(data.fingerprint)
+
+
+@pytest.mark.parametrize("doc", [[MINIGPT], [QWEN], [PHOTO], MDETR], ids=["minigpt", "qwen", "photo", "mdetr"])
+def test_whatever_is_odd_in_a_file_ends_in_a_problem_or_one_sentence(tmp_path, doc):
+    path = tmp_path / "a.json"
+    tried = list(damaged(doc))
+    for odd in tried:
+        path.write_text(json.dumps(odd))
+        assert opens_or_says_why(path), odd
+    assert len(tried) > 100
+
+
+@pytest.mark.parametrize("refs", ["refs.json", "grefs(unc).json"])
+@pytest.mark.parametrize("name", [None, "instances.json"])
+def test_whatever_is_odd_in_refs_ends_in_a_problem_or_one_sentence(tmp_path, refs, name):
+    truth = {"images": instances()["images"][:1], "annotations": instances()["annotations"][:1], "categories": []}
+    docs = {refs: [ref(ann_id=[1719310], category_id=[1])], "instances.json": truth}
+    for file, doc in docs.items():
+        (tmp_path / file).write_text(json.dumps(doc))
+    tried = list(damaged(docs[name or refs]))
+    for odd in tried:
+        (tmp_path / (name or refs)).write_text(json.dumps(odd))
+        for scoring in ("rec", "segmentation", "generalized"):
+            assert opens_or_says_why(tmp_path / refs, scoring=scoring), odd
+    assert len(tried) > 100
 
 
 @pytest.mark.skipif(not (DATA / "photos").is_dir(), reason=f"no photos/ at {DATA}: set GROUNDING_SHARED_DATA")

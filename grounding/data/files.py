@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 import json
 from collections.abc import Callable
@@ -25,7 +26,7 @@ FORMATS = (
     "Toloka's csv, parquet"
 )
 _START_BYTES = 1 << 16
-_OURS = ("images", "near", "name", "expected", "rows", "lines", "refs", "data")
+_OURS = ("images", "near", "name", "expected", "notes", "rows", "lines", "refs", "data")
 """What a reader is told by `open_file`, never by its caller."""
 
 
@@ -68,7 +69,7 @@ def _reader(path: Path, start: bytes) -> tuple[Callable[..., Any], dict[str, Any
         return _list_reader(path)
     if text.startswith("{"):
         return _object_reader(path, text)
-    if {"image", "left", "top", "right", "bottom"} <= set(text.partition("\n")[0].strip().split(",")):
+    if {"image", "left", "top", "right", "bottom"} <= set(next(csv.reader([text.partition("\n")[0].strip()]), [])):
         return _elsewhere("toloka:read_csv"), {}
     seen = repr(text[:40]) if text else "nothing"
     raise InputError(f"{path.name} begins with {seen}, as no format known here does; known: {FORMATS}")
@@ -116,7 +117,7 @@ def _object_reader(path: Path, text: str) -> tuple[Callable[..., Any], dict[str,
 
 def _first_row(text: str, tries: int) -> dict[str, Any] | None:
     """The first of some lines that is a JSON object, as the very first may be damaged."""
-    for line in text.splitlines()[:tries]:
+    for line in text.split("\n")[:tries]:  # not splitlines: JSON may hold other line ends
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
