@@ -2,6 +2,7 @@
 #   make demo        three questions to a drawn picture; prints where the answer lies
 #   make test        the tests, without the slow ones
 #   make test-slow   the slow ones
+#   make browser     Debian's chromium, where this is Debian and you are root; the tests of pages need it
 #   make check       ruff, mypy, import-linter
 #   make format      ruff's fixes and format, in place
 #   make clean       removes what these targets made, the virtual environment too
@@ -15,7 +16,7 @@ OUT         ?= out
 
 SCENE       := docs/examples/scene.png
 
-.PHONY: demo test test-slow check format clean venv
+.PHONY: demo test test-slow browser check format clean venv
 .DEFAULT_GOAL := test
 
 # uv where there is one; else uv from the registry, put into the new environment itself
@@ -39,11 +40,20 @@ demo: $(READY)
 	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a purple whale" --out $(OUT)/demo.png
 	@echo "the picture lies at $(abspath $(OUT)/demo.png)"
 
-test: $(READY)
+test: $(READY) browser
 	$(PY) -m pytest -m "not slow"
 
 test-slow: $(READY)
 	$(PY) -m pytest -m slow
+
+# Best effort: without a browser the tests of pages are skipped, and say so
+APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
+
+browser:
+	@command -v chromium >/dev/null 2>&1 || { \
+	  command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && echo "installing chromium, for the tests of pages" && \
+	  $(APT) update >/dev/null 2>&1 && $(APT) install -y --no-install-recommends chromium >/dev/null 2>&1; \
+	} || echo "no chromium could be installed: the tests of pages will be skipped"
 
 check: $(READY)
 	$(PY) -m ruff check .

@@ -75,3 +75,12 @@ def forcing(model_of, monkeypatch):
         return model
 
     return force
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless browser (tests/browser.py). One a module: its event loop must not run while others' tests do."""
+    from tests import browser
+
+    with browser.running_chromium() as running:
+        yield running

@@ -1,0 +1,93 @@
+// Owns what is drawn on a picture: true boxes dashed, answers in their model's colour, as SVG over one shared image.
+const LETTERS = ['a', 'b'];
+const data = JSON.parse(document.getElementById('report-data').textContent);
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function shape(name, className, attributes) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
+  if (className) made.setAttribute('class', className);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function boxShape(region, className) {
+  const [x1, y1, x2, y2] = region.box;
+  return shape('rect', className, { x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0) });
+}
+
+const isDot = (region) => region.point && region.box[0] === region.box[2] && region.box[1] === region.box[3];
+
+// The shapes of one region, lowest first.
+function regionShapes(region, kind, size, also) {
+  const shapes = [];
+  const truth = kind === 'truth';
+  if (region.path) {
+    if (truth) shapes.push(shape('path', 'on mask-under', { d: region.path }), shape('path', 'on mask-true', { d: region.path }));
+    else shapes.push(shape('path', `on mask ${kind}`, { d: region.path }));
+  } else if (!isDot(region)) {
+    if (truth) shapes.push(boxShape(region, 'on truth-under'), boxShape(region, 'on truth'));
+    else shapes.push(...(also ? [] : [boxShape(region, 'on casing')]), boxShape(region, `on box ${kind}${also ? ' also' : ''}`));
+  }
+  if (region.point) {
+    const [cx, cy] = region.point;
+    shapes.push(shape('circle', `on spot-on ${truth ? 'true' : kind}`, { cx, cy, r: Math.max(...size) * 0.014 }));
+  }
+  if (region.label && shapes.length) {
+    const title = shape('title', '', {});
+    title.textContent = region.label + (region.score === undefined ? '' : ` ${region.score.toFixed(2)}`);
+    shapes[shapes.length - 1].append(title);
+  }
+  return shapes;
+}
+
+// A picture with everything known about one question on it. Groups are marked data-of="truth", "a" or "b".
+function stageOf(answer, eager) {
+  const [, width, height, address] = data.pictures[answer.picture];
+  const stage = element('div', 'stage');
+  if (address) {
+    const image = element('img');
+    image.alt = '';
+    image.decoding = eager ? 'sync' : 'async';
+    image.src = address;
+    stage.append(image);
+  }
+  const drawing = shape('svg', '', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': spoken(answer) });
+  if (!address) drawing.append(shape('rect', 'placeholder', { x: 0, y: 0, width, height }));
+  const size = [width, height];
+  const groups = [];
+  const group = (of, number, shapes) => {
+    const made = shape('g', '', { 'data-of': of, 'data-number': number });
+    made.append(...shapes);
+    groups.push(made);
+  };
+  (answer.crowd || []).forEach((region, i) => group('crowd', i, [boxShape(region, 'on crowd')]));
+  answer.answers.forEach((given, model) => {
+    if (!given) return;
+    const judged = given.judged === undefined ? -1 : given.judged;
+    given.regions.forEach((region, i) => group(LETTERS[model], i, regionShapes(region, LETTERS[model], size, judged >= 0 && i !== judged)));
+  });
+  answer.truth.forEach((region, i) => group('truth', i, regionShapes(region, 'truth', size, false)));
+  drawing.append(...groups);
+  stage.append(drawing);
+  if (!address) stage.append(element('span', 'missing', 'no picture here'));
+  return stage;
+}
+
+// A small piece of how boxes of the truth or of a model are drawn.
+function swatch(of) {
+  const made = shape('svg', 'swatch', { viewBox: '0 0 26 18', 'aria-hidden': 'true' });
+  const box = { x: 2.5, y: 2.5, width: 21, height: 13 };
+  for (const name of of === 'truth' ? ['on truth-under', 'on truth'] : [`on box ${of}`]) made.append(shape('rect', name, box));
+  return made;
+}
+
+function spoken(answer) {
+  const found = answer.answers.map((given) => (given ? given.regions.length : 0)).join(' and ');
+  return `${answer.phrase || (answer.names || []).join(', ')}: ${answer.truth.length} true, ${found} answered`;
+}
