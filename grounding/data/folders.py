@@ -7,6 +7,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from grounding.data.addresses import AddressPicture, is_address, list_pictures
 from grounding.data.pictures import FilePicture, NoPicture, Picture
 from grounding.errors import InputError
 
@@ -20,10 +21,15 @@ class Folder:
     """A folder of pictures. COCO's pictures are found under their old names and their new ones, in any subfolder."""
 
     def __init__(self, path: str | Path | None, *, stretched: bool = False) -> None:
-        """`stretched`: the files are copies that were resized without keeping their shape; they are opened in the size
-        that the data set states."""
-        self.path = None if path is None else Path(path).expanduser()
+        """`path`: on this machine, or an address such as s3://bucket/val2014. `stretched`: the files are copies that
+        were resized without keeping their shape; they are opened in the size that the data set states."""
         self.stretched = stretched
+        self._listed: dict[Path, str] | None = None
+        self.path: Path | None = None
+        if path is not None and is_address(path):
+            self._listed = list_pictures(os.fspath(path), ENDINGS, DEPTH)
+        elif path is not None:
+            self.path = Path(path).expanduser()
         if self.path is not None and not self.path.is_dir():
             raise InputError(f"there is no folder of pictures {str(self.path)!r}: give another images=")
 
@@ -35,13 +41,17 @@ class Folder:
         path = self._path_of(name)
         if path is None:
             return NoPicture(name)
-        return FilePicture(path, name, size if self.stretched else None)
+        stretched_from = size if self.stretched else None
+        if self._listed is not None:
+            return AddressPicture(self._listed[path], name, stretched_from)
+        return FilePicture(path, name, stretched_from)
 
     def _path_of(self, name: str) -> Path | None:
-        if self.path is None:
-            return None
+        """A file's path, or a key of what is listed at an address."""
         wanted = Path(name.replace("\\", "/"))
-        if not wanted.is_absolute() and ".." not in wanted.parts:
+        if self._listed is not None and wanted in self._listed:
+            return wanted
+        if self.path is not None and not wanted.is_absolute() and ".." not in wanted.parts:
             straight = self.path / wanted
             if straight.is_file():
                 return straight
@@ -56,6 +66,8 @@ class Folder:
     def _by_stem(self) -> dict[str, Path]:
         """The first file of each stem, nearest first; made once, as listing beats asking for each of many names."""
         found: dict[str, Path] = {}
+        for path in sorted(self._listed or (), key=lambda path: len(path.parts)):
+            found.setdefault(path.stem, path)
         level = [self.path] if self.path is not None else []
         for _ in range(DEPTH):
             below: list[Path] = []

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from grounding.data.addresses import is_address
 from grounding.data.dataset import Dataset
 from grounding.errors import InputError
 
@@ -51,7 +52,8 @@ def open_dataset(
     """The data set called `name`, such as "refcoco:testA", or a file's path, whose format is recognised.
 
     `root`: the folder its annotations lie in. `images`: the folder its pictures lie in (default: looked for below
-    `root`); pictures that are not there are counted by `missing_pictures()`, and asking about them fails by name.
+    `root`), or an address such as s3://bucket/val2014. Pictures that are not there are counted by
+    `missing_pictures()`, and asking about them fails by name.
     `options` go to the reader; `stretched=True` where the pictures are copies resized without keeping their shape.
 
     What is wrong in the files stands in `Dataset.problems`. Raises InputError where there is no such name, no such
@@ -68,7 +70,14 @@ def open_dataset(
 
 
 def _opened(reader: Reader, first: tuple[Any, ...], name: str | Path, **options: Any) -> Dataset:
-    folders = {key: None if options[key] is None else Path(options[key]).expanduser() for key in ("root", "images")}
+    root, images = options["root"], options["images"]
+    if root is not None and is_address(root):
+        raise InputError(f"annotations are read from this machine, not from {root}: fetch them, and give their folder")
+    folders = {
+        "root": None if root is None else Path(root).expanduser(),
+        # an address stays as it is: a Path would take one of its slashes
+        "images": images if images is None or is_address(images) else Path(images).expanduser(),
+    }
     module, _, function = reader.opener.partition(":")
     opener = getattr(import_module(module), function)
     parameters = inspect.signature(opener).parameters

@@ -8,20 +8,15 @@ import stat
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from grounding.errors import InputError, MissingExtraError, OutputError
+from grounding.data.addresses import is_address, open_address, reason_of
+from grounding.errors import OutputError
 
 SECONDS_BETWEEN_COPIES = 60.0
 """A run that is killed together with its machine loses no more than what came since the last copy."""
 SHARE_OF_TIME = 20
 """Copying takes at most one part in so many of the time, however large the file has become."""
-
-
-def is_address(place: str | os.PathLike[str]) -> bool:
-    """Whether it is written like s3://bucket/name rather than like a path."""
-    return "://" in os.fspath(place)
 
 
 class Place:
@@ -54,7 +49,7 @@ class RemotePlace(Place):
     def __init__(self, address: str) -> None:
         """Raises MissingExtraError where the package for such addresses is not installed, InputError for others."""
         self.address = address
-        self._fs, self._there = opened_address(address)
+        self._fs, self._there = open_address(address)
         self._seen: str | None = None
         self._copied, self._took = time.monotonic(), 0.0
         super().__init__(_own_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}.jsonl")
@@ -70,7 +65,7 @@ class RemotePlace(Place):
             else:
                 self._fs.get_file(self._there, str(self.path))
         except Exception as error:  # every store has errors of its own
-            raise OutputError(f"{self.address} can't be read ({_reason(error)}): look at its rights") from error
+            raise OutputError(f"{self.address} can't be read ({reason_of(error)}): look at its rights") from error
 
     def save(self, *, now: bool = False) -> None:
         pause = max(SECONDS_BETWEEN_COPIES, SHARE_OF_TIME * self._took)
@@ -89,7 +84,7 @@ class RemotePlace(Place):
             raise
         except Exception as error:
             raise OutputError(
-                f"{self.address} can't be written ({_reason(error)}); what this run has asked stands in {self.path}"
+                f"{self.address} can't be written ({reason_of(error)}); what this run has asked stands in {self.path}"
             ) from error
         self._copied = time.monotonic()
         self._took = self._copied - start
@@ -115,19 +110,6 @@ def place_of(out: str | os.PathLike[str]) -> Place:
     return RemotePlace(text) if is_address(text) else Place(Path(text).expanduser())
 
 
-def opened_address(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it. Raises InputError, MissingExtraError."""
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
-
-    try:
-        fs, path = url_to_fs(address)
-    except ImportError as error:
-        raise MissingExtraError(f"addresses such as {address} need another package: {_reason(error)}") from error
-    except ValueError as error:
-        raise InputError(f"{address} can't be used as an address ({_reason(error)})") from error
-    return fs, path
-
-
 def _own_folder() -> Path:
     """A folder that only this user can read, the same for all processes of a run on this machine."""
     user = os.getuid() if hasattr(os, "getuid") else 0
@@ -137,7 +119,3 @@ def _own_folder() -> Path:
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != user:
         raise OutputError(f"{folder} is no folder of yours: remove it, or set TMPDIR to another place")
     return folder
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
