@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,8 @@ from grounding.data.scenes.scene import (
 )
 from grounding.data.scenes.sprites import SpriteSet
 from grounding.masks import Mask
+from grounding.metrics.base import Column
+from grounding.metrics.intervals import ratio_figures
 from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer
 from grounding.model.processing import GroundingProcessor
 from grounding.result import Region
@@ -193,35 +195,31 @@ def measure(
     return tally
 
 
-def interval(values: Sequence[float], pictures: Sequence[int], draws: int = 1000) -> Figure:
+def interval(values: Sequence[float], pictures: Sequence[int]) -> Figure:
     """The mean, and its 95 % interval when whole pictures are drawn anew with replacement."""
-    array, group = np.asarray(values, np.float64), np.unique(np.asarray(pictures), return_inverse=True)[1]
-    sums, counts = np.bincount(group, array), np.bincount(group)
-    rng = np.random.default_rng(0)
-    picks = rng.integers(0, len(sums), (draws, len(sums)))
-    means = sums[picks].sum(1) / counts[picks].sum(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Figure(round(float(array.mean()), 4), round(float(low), 4), round(float(high), 4), len(array))
+    return _figures({"mean": Column.mean(values)}, pictures)["mean"]
 
 
-def f1_interval(tally: Tally, draws: int = 1000) -> dict[str, Figure]:
+def f1_interval(tally: Tally) -> dict[str, Figure]:
     """Precision, recall and F1 over all boxes, with intervals over pictures."""
-    group = np.unique(np.asarray(tally.pictures["hits"]), return_inverse=True)[1]
-    hits, written, true = (np.bincount(group, np.asarray(tally.values[key])) for key in ("hits", "written", "true"))
-    rng = np.random.default_rng(0)
-    picks = np.vstack([np.arange(len(hits)), rng.integers(0, len(hits), (draws, len(hits)))])
-    h, w, t = (part[picks].sum(1) for part in (hits, written, true))
-    scores = {"precision": h / np.maximum(w, 1), "recall": h / np.maximum(t, 1), "f1": 2 * h / np.maximum(w + t, 1)}
-    count = len(tally.values["hits"])
-    return {
-        name: Figure(
-            round(float(values[0]), 4),
-            round(float(np.percentile(values[1:], 2.5)), 4),
-            round(float(np.percentile(values[1:], 97.5)), 4),
-            count,
-        )
-        for name, values in scores.items()
+    hits, written, true = (np.asarray(tally.values[key]) for key in ("hits", "written", "true"))
+    columns = {
+        "precision": Column(hits, written),
+        "recall": Column(hits, true),
+        "f1": Column(2 * hits, written + true),
     }
+    figures = _figures(columns, tally.pictures["hits"])
+    return {name: replace(figure, n=len(hits)) for name, figure in figures.items()}
+
+
+def _figures(columns: Mapping[str, Column], pictures: Sequence[int]) -> dict[str, Figure]:
+    """Rounded to four digits; 0 where nothing is below the line; of one picture alone, an interval of no width."""
+    figures = {}
+    for name, found in ratio_figures(columns, [str(picture) for picture in pictures]).items():
+        mean = found.value or 0.0
+        low, high = (mean if edge is None else edge for edge in (found.low, found.high))
+        figures[name] = Figure(round(mean, 4), round(low, 4), round(high, 4), found.n)
+    return figures
 
 
 def summarize(tallies: Mapping[str, Tally]) -> dict[str, dict[str, Figure]]:
