@@ -177,3 +177,18 @@ def test_text_that_no_file_can_hold_is_mended(tmp_path):
     folder = toolbox(tmp_path, refs=[ref(sents=("caf\udce9 sign",)), *REFS[1:]], protocol=4)
     sample = read(folder, split="val")[0]
     assert (sample.phrase, sample.meta["raw"]) == ("caf? sign", "Caf? sign.")
+
+
+def test_containers_that_hold_each_other_many_times_over_are_no_trouble(tmp_path):
+    laughs = []
+    for _ in range(40):
+        laughs = [laughs] * 10
+    odd = ref()
+    odd["sentences"][0] |= {"tokens": laughs, "sent_id": laughs}
+    refs = [{**REFS[3], key: laughs} for key in ("ref_id", "image_id", "split", "ann_id", "file_name", "sentences")]
+    data = read(toolbox(tmp_path, refs=[*refs, odd, *REFS[3:]]))
+    assert {"3-30", "0-a list"} < {sample.id for sample in data}
+    assert {sample.meta["tokens"] for sample in data if sample.id.endswith("a list")} == {
+        "a list with too much in it to be kept"
+    }
+    assert data.fingerprint

@@ -68,7 +68,7 @@ def read_refs(
         if not _is_ref(ref):
             reader.findings.add("unreadable line", "it is no ref with ref_id, ann_id, image_id, sentences", entry=entry)
             continue
-        splits.add(str(ref.get("split")))
+        splits.add(str(_hashable(ref.get("split"))))
         if split is None or ref.get("split") == split:
             reader.add(ref, entry)
     if split is not None and split not in splits:
@@ -99,7 +99,8 @@ def _is_ref(ref: Any) -> bool:
 
 
 def _hashable(id: Any) -> Any:
-    return id if isinstance(id, int | str) else repr(id)[:40]
+    """The id, or what it is instead: a container out of a pickle may be too much to be shown."""
+    return id if isinstance(id, int | float | str) else f"a {type(id).__name__}"
 
 
 class Instances:
@@ -198,7 +199,7 @@ class _Reader:
         about = rest(ref, ("sentences", "sent_ids"))
         about["category"] = [region.label for region in regions] if self.several else regions[0].label
         for sentence in sentences:
-            self._add_sentence(sentence, str(ref["ref_id"]), entry, picture, regions, crowd, size, about)
+            self._add_sentence(sentence, str(_hashable(ref["ref_id"])), entry, picture, regions, crowd, size, about)
 
     def _add_sentence(
         self,
@@ -215,7 +216,7 @@ class _Reader:
         if not isinstance(phrase, str) or not phrase.strip():
             self.findings.add("unreadable line", f"ref {ref_id} has a sentence without words", entry=entry)
             return
-        id = writable(f"{ref_id}-{sentence.get('sent_id')}")
+        id = writable(f"{ref_id}-{_hashable(sentence.get('sent_id'))}")
         if self.findings.new(id, entry=entry):
             phrase = writable(phrase)
             meta = about | rest(sentence, ("sent",))
