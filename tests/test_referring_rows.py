@@ -193,7 +193,7 @@ def test_all_published_expressions_are_read_quickly_with_unique_ids_and_boxes_th
     for data in read_now.values():
         assert data.problems == ()
         assert len({sample.id for sample in data}) == len(data)
-    assert seconds < 3
+    assert seconds < 5  # 1.5 s of an idle core; others may want the same one
 
 
 @pytest.mark.skipif(not (DATA / "photos").is_dir(), reason=f"no photos/ at {DATA}: set GROUNDING_SHARED_DATA")
