@@ -10,6 +10,7 @@ from typing import Any, overload
 
 from grounding.data.dataset import Dataset
 from grounding.data.folders import Folder
+from grounding.data.plain import plain, writable
 from grounding.data.reading import Box, Findings, first_existing, load_json
 from grounding.data.sample import Sample
 from grounding.errors import BoxError, InputError
@@ -156,13 +157,15 @@ class _Samples(Sequence[Sample]):
 
     def _sample(self, picture: _Picture) -> Sample:
         width, height = picture.size
-        file_name = picture.entry["file_name"]
-        meta: dict[str, Any] = {"image_id": picture.id, "file_name": file_name}
+        file_name = writable(picture.entry["file_name"])
+        more = picture.entry.get("meta")  # what `grounding data convert` found no other place for
+        meta: dict[str, Any] = plain(more) if isinstance(more, dict) else {}
+        meta |= {"image_id": picture.id, "file_name": file_name}
         for things, prefix in ((picture.things, ""), (picture.crowd, "crowd_")):
             if things or not prefix:
                 meta[f"{prefix}annotation_ids"] = [thing.annotation.get("id") for thing in things]
                 meta[f"{prefix}category_ids"] = [thing.annotation["category_id"] for thing in things]
-                meta[f"{prefix}areas"] = [thing.annotation.get("area") for thing in things]
+                meta[f"{prefix}areas"] = [plain(thing.annotation.get("area")) for thing in things]
         names = self._names
         if names is None:
             names = tuple(dict.fromkeys(thing.label for thing in (*picture.things, *picture.crowd)))
@@ -181,7 +184,7 @@ class _Samples(Sequence[Sample]):
 
 def _sample_id(entry: Mapping[str, Any]) -> str:
     # COCO's ids are whole numbers; a file that `grounding data convert` wrote keeps another id beside its number.
-    return str(entry.get("sample_id", entry["id"]))
+    return writable(str(entry.get("sample_id", entry["id"])))
 
 
 def _checked(data: Any, path: Path) -> dict[str, list[Any]]:
@@ -222,7 +225,7 @@ def _categories(entries: Iterable[Any], findings: Findings) -> dict[Hashable, di
         elif entry["id"] in found:
             findings.add("duplicate id", f"the category {entry['id']!r} stands twice; the first is kept", entry=number)
         else:
-            found[entry["id"]] = {key: entry[key] for key in ("id", "name", "supercategory") if key in entry}
+            found[entry["id"]] = {key: plain(entry[key]) for key in ("id", "name", "supercategory") if key in entry}
     return found
 
 

@@ -186,8 +186,13 @@ class ParquetPicture(Picture):
     key: str
 
     def open(self) -> Image.Image:
-        values = _images_of(self.path, self.group)
-        return open_image(_bytes_of(values[self.row].as_py()))
+        return open_image(self.data())
+
+    def data(self) -> bytes:
+        """The picture as it is encoded; none: b""."""
+        image = _images_of(self.path, self.group)[self.row].as_py()
+        data = image.get("bytes") if isinstance(image, Mapping) else image
+        return bytes(data or b"")
 
     def missing(self) -> bool:
         return not self.path.is_file()
@@ -201,11 +206,6 @@ def _images_of(path: Path, group: int) -> Any:
         return pyarrow_parquet.ParquetFile(path).read_row_group(group, columns=["image"]).column("image")
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} can't be read: {_first_line(error)}") from None
-
-
-def _bytes_of(image: Any) -> bytes:
-    data = image.get("bytes") if isinstance(image, Mapping) else image
-    return bytes(data or b"")
 
 
 def _rows(path: Path, first: int) -> tuple[list[str], Iterator[Row]]:

@@ -32,17 +32,18 @@ _SCORING_OF_TASK = {"detect": "detection", "count": "counting", "segment": "segm
 # ---- writing
 
 
-def write_jsonl(dataset: Dataset | StreamedDataset, path: str | Path) -> int:
+def write_jsonl(dataset: Dataset | StreamedDataset, path: str | Path, samples: Iterable[Sample] | None = None) -> int:
     """How many samples were written; the file appears whole or not at all. Raises OutputError.
 
-    Pictures stay where they are: a line holds the picture's key, a path below the folder of pictures.
+    Pictures stay where they are: a line holds the picture's key, a path below the folder of pictures. `samples`: those
+    of the data set, as they are passed on by something that watches them (default: the data set's own).
     """
     with whole_file(path) as stream:
-        lines = sum(stream.write(line) > 0 for line in lines_of(dataset))
+        lines = sum(stream.write(line) > 0 for line in lines_of(dataset, samples))
     return lines - 1
 
 
-def lines_of(dataset: Dataset | StreamedDataset) -> Iterator[str]:
+def lines_of(dataset: Dataset | StreamedDataset, samples: Iterable[Sample] | None = None) -> Iterator[str]:
     """The header and then each sample as a line, with its line end."""
     notes, expected = dataset.notes, dataset.expected
     if isinstance(dataset, Dataset) and expected not in (None, len(dataset)):
@@ -58,7 +59,7 @@ def lines_of(dataset: Dataset | StreamedDataset) -> Iterator[str]:
         "meta": dataset.meta,
     }
     yield _dumped({key: value for key, value in header.items() if value not in (None, "", [], {})})
-    for sample in dataset:
+    for sample in dataset if samples is None else samples:
         yield _dumped(sample_to_json(sample))
 
 

@@ -1,11 +1,11 @@
-"""Owns whole_file: a file that appears under its name only when all of it is written."""
+"""Owns whole_file and whole_bytes: files that appear under their names only when all of them is written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 from grounding.errors import OutputError
 
@@ -16,10 +16,22 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
 
     What was there before stays until then. Raises OutputError where it cannot be written.
     """
-    path = Path(path).expanduser()
+    with _whole(Path(path).expanduser(), "w", encoding="utf-8", newline="\n") as stream:
+        yield cast(TextIO, stream)
+
+
+@contextmanager
+def whole_bytes(path: str | Path) -> Iterator[BinaryIO]:
+    """The same for bytes."""
+    with _whole(Path(path).expanduser(), "wb") as stream:
+        yield cast(BinaryIO, stream)
+
+
+@contextmanager
+def _whole(path: Path, mode: str, **how: Any) -> Iterator[IO[Any]]:
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as stream:
+        with part.open(mode, **how) as stream:
             yield stream
         part.replace(path)
     except OSError as error:
