@@ -1,9 +1,11 @@
-"""COCO AP of a results file, or of this package's predictions, against an instances file.
+"""Detection on COCO: the twelve numbers of a results file, or those of a model that is asked now.
 
     python -m eval.coco --truth instances_val2017.json --predictions results.json [--segm] [--json]
+    python -m eval.coco --model M --data DIR [--split val2017]
 
-Prints COCO's twelve numbers, and precision, recall and F1 of the boxes beside them. Entries that cannot be scored are
-named on stderr and counted; the exit code is 2 where nothing can be scored.
+The first prints COCO's twelve numbers, and precision, recall and F1 of the boxes beside them. Entries that cannot be
+scored are named on stderr and counted; the exit code is 2 where nothing can be scored. The second asks, measures and
+reports as all programs here do.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from eval.published import Published
 from grounding.data.predictions import FORMAT, Predictions, read_predictions
 from grounding.data.reading import load_json
 from grounding.errors import GroundingError, InputError, OutputError
@@ -26,13 +29,25 @@ from grounding.metrics.detection import tally_entries
 
 SHOWN = 3
 """Problems of one kind that are named; the others are counted."""
+PUBLISHED = (
+    Published("Rex-Omni (3B), f1@0.5:0.95", {"coco:val2017": 52.9}, "arXiv:2510.12798"),
+    Published("Grounding DINO-T, f1@0.5:0.95", {"coco:val2017": 56.6}, "arXiv:2510.12798"),
+)
 LEVELS = {"0.50": slice(0, 1), "0.95": slice(len(THRESHOLDS) - 1, None), "0.50:0.95": slice(None)}
 """IoU thresholds as COCO prints them, and which of THRESHOLDS they are."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code: 0, 1 where it failed, 2 where what it was given makes no sense."""
-    args = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if any(flag.partition("=")[0] in ("--model", "--data") for flag in given):
+        from eval.coco_model import CocoSettings, parts
+        from eval.program import run
+
+        return run(
+            __doc__, parts, given, title="Detection", published=PUBLISHED, settings=CocoSettings, program="eval.coco"
+        )
+    args = _parser().parse_args(given)
     try:
         _run(args)
     except GroundingError as error:
@@ -42,7 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m eval.coco", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.coco",
+        description="COCO's twelve numbers of a file of results.",
+        epilog="To ask a model instead: python -m eval.coco --model M --data DIR; --help after --model has its flags.",
+    )
     parser.add_argument("--truth", required=True, metavar="FILE", help="COCO's instances_*.json")
     parser.add_argument(
         "--predictions", required=True, metavar="FILE", help="COCO's results json, or predictions.jsonl of this package"

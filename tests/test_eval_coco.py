@@ -15,6 +15,7 @@ import pytest
 
 from eval.coco import main, plain
 from grounding.data.predictions import Header, Prediction, lines_of
+from grounding.data.scenes.write import write_dataset
 from grounding.metrics.coco_ap import NUMBERS, coco_ap
 from grounding.result import Region
 from tests.coco_sets import CAT, DOG, FAKE, case, drawn, fake, needs_fake
@@ -262,3 +263,42 @@ def test_results_that_cannot_be_written_leave_nothing_behind(tmp_path, capsys, f
     assert main([*line, "--results-out", str(tmp_path / "no" / "out.json")]) == 1
     assert "out.json can't be written (No such file or directory)" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["instances.json", "results.json"]
+
+
+# ---- a model that is asked now
+
+
+def test_a_model_is_asked_measured_and_its_predictions_score_the_same_again(tmp_path, capsys):
+    write_dataset(tmp_path, 4, 7)
+    truth = tmp_path / "annotations" / "instances_val2017.json"
+    truth.parent.mkdir()
+    truth.write_text((tmp_path / "instances.json").read_text())
+    out = tmp_path / "runs"
+    line = ["--model=baseline:center", "--data", str(tmp_path), "--out", str(out), "--no-report"]
+    assert main(line) == 0
+    text = capsys.readouterr().out
+    assert "| **f1@0.5:0.95** |" in text
+    assert "the model gives no scores" in text
+    assert "the published split has 5,000, so published figures are not of these questions" in text
+    (folder,) = (out / "baseline-center").iterdir()
+    figures = json.loads((folder / "scores-detection-iou.json").read_text())["figures"]
+    assert main(["--truth", str(truth), "--predictions", str(folder / "predictions.jsonl"), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    for name in ("AP", "AP50", "AR1", "AR100"):
+        assert again["numbers"][name] == pytest.approx(figures[name]["value"], abs=1e-9)
+    assert again["boxes"]["0.50:0.95"]["f1"] == pytest.approx(figures["f1@0.5:0.95"]["value"])
+
+
+def test_help_tells_of_both_ways(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--truth FILE" in text
+    assert "python -m eval.coco --model M --data DIR" in text
+
+
+def test_without_a_truth_the_usage_says_what_is_missing(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == 2
+    assert "--truth, --predictions" in capsys.readouterr().err

@@ -8,7 +8,6 @@ the same authors average over categories (IDEA-Research/ChatRex, issue 3), so th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from grounding.boxes import xywh_to_xyxy
 from grounding.metrics.base import Case, Column, Figure, Measured, Verdict
 from grounding.metrics.box_matching import THRESHOLDS, Matches, Placed, Tally, match_boxes, rates
 from grounding.metrics.calibration import calibration_of
-from grounding.metrics.coco_ap import ENGINES, CocoAp, score_entries
+from grounding.metrics.coco_ap import CocoAp, score_entries
 from grounding.metrics.coco_cases import UNASKED, Categories, coco_entries
 from grounding.metrics.coco_entries import Results, Truth
 from grounding.metrics.errors import (
@@ -41,13 +40,14 @@ LEVELS: Mapping[str, slice] = {
 """Names of thresholds, and which of THRESHOLDS they stand for: over several, the mean of their figures."""
 
 
-def measure(cases: Sequence[Case], protocol: Protocol, *, engine: str | None = None) -> Measured:
+def measure(cases: Sequence[Case], protocol: Protocol, *, engine: str = "pycocotools") -> Measured:
     """Precision, recall and F1 with intervals, COCO's twelve numbers, and the figures of each category.
 
     Headline: AP where the model gives scores, else F1 over IoU 0.5 to 0.95. The curve is recall by IoU. A verdict's
     value is its question's F1 over 0.5 to 0.95 (1 where nothing is there and nothing was found), its overlap the mean
     over the true boxes of what each was found with at 0.5. A model that failed has found nothing.
-    `engine`: one of `coco_ap.ENGINES`; None: the fastest that is installed, as all agree to 1e-9.
+    `engine`: one of `coco_ap.ENGINES`. All agree to 1e-9; of 5,000 pictures the reference takes half a minute, the
+    fastest half a second.
     """
     categories = Categories.of(cases)
     tally = Tally(len(categories.numbers) + 1)
@@ -64,13 +64,13 @@ def measure(cases: Sequence[Case], protocol: Protocol, *, engine: str | None = N
         scores += [score for score, counts in zip(known, judged, strict=True) if counts]
         right += (matches.taken[_HALF][judged] >= 0).tolist()
     truths, results = coco_entries(cases, categories=categories)
-    coco = score_entries(truths, results, engine=engine or fastest_engine())
+    coco = score_entries(truths, results, engine=engine)
     return Measured(
         headline="AP" if results.scored else "f1@0.5:0.95",
         figures=_figures(tally, categories, coco),
         verdicts=tuple(verdicts),
         grouped=("f1@0.5", "f1@0.5:0.95", "recall@0.5"),
-        curve=tuple(zip(THRESHOLDS.round(2).tolist(), _shares(tally.pooled.recall), strict=True)),
+        curve=_curve(tally),
         calibration=calibration_of(scores, right, len(scores)),
         groups={"category": _by_category(tally, categories, coco)},
         notes=tuple(_notes(cases, categories, coco, results.given - len(results.detections), scores, protocol)),
@@ -96,12 +96,6 @@ def tally_entries(truth: Truth, results: Results) -> Tally:
         )
         tally.add(match_boxes(found, true, crowd, np.array([one["score"] for one in rows[0]])), found, true)
     return tally
-
-
-def fastest_engine() -> str:
-    """The quickest evaluator of COCO AP that is installed."""
-    modules = {name: engine.truth.partition(":")[0].partition(".")[0] for name, engine in ENGINES.items()}
-    return next((name for name in ("hotcoco", "faster-coco-eval") if find_spec(modules[name])), "pycocotools")
 
 
 # ---- figures
@@ -150,9 +144,11 @@ def _share(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _shares(values: NDArray[np.float64]) -> list[float]:
-    """Zeros where there is nothing to find."""
-    return np.nan_to_num(values).tolist()
+def _curve(tally: Tally) -> tuple[tuple[float, float], ...]:
+    """Recall by threshold; () where there is nothing to find."""
+    if not sum(tally.truths):
+        return ()
+    return tuple(zip(THRESHOLDS.round(2).tolist(), tally.pooled.recall.tolist(), strict=True))
 
 
 # ---- one question
