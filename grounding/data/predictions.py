@@ -29,8 +29,8 @@ class Header:
     """Such as "refcoco:testA"."""
     scoring: str
     """One of `grounding.data.dataset.SCORINGS`."""
-    samples: int
-    """How many questions were to be asked: how many lines a finished file has."""
+    samples: int | None
+    """How many questions were to be asked: how many lines a finished file has. None of a stream, until it is done."""
     model: str
     """The model's name."""
     expected: int | None = None
@@ -88,7 +88,9 @@ class Header:
 
     def differences(self, other: Header) -> list[str]:
         """Names of the fields that two runs must share for their lines to stand in one file, and don't."""
-        places = ("root", "images", "missing_pictures")
+        places = {"root", "images", "missing_pictures"}
+        if None in (self.samples, other.samples):  # of a stream, both are known at its end only
+            places |= {"samples", "data_problems"}
         mine, theirs = json.loads(json.dumps(self.to_json())), json.loads(json.dumps(other.to_json()))
         return [name for name in mine if name not in places and mine[name] != theirs[name]]
 

@@ -85,14 +85,14 @@ def header_of(
     return Header(
         dataset=dataset.name,
         scoring=dataset.scoring,
-        samples=questions,  # type: ignore[arg-type]
+        samples=questions,
         model=facts.name,
         expected=dataset.expected,
         fingerprint=dataset.fingerprint,
         source=dataset.source,
         notes=dataset.notes,
         missing_pictures=missing_pictures,
-        data_problems=dict(Counter(problem.kind for problem in dataset.problems)),
+        data_problems={} if questions is None else problems_of(dataset),
         codec=facts.codec,
         rounding=facts.rounding,
         prompt=facts.prompt,
@@ -103,6 +103,11 @@ def header_of(
         root=None if root is None else str(root),
         images=None if images is None else str(images),
     )
+
+
+def problems_of(dataset: Dataset | StreamedDataset) -> dict[str, int]:
+    """How many of the data set's entries are wrong, by kind."""
+    return dict(Counter(problem.kind for problem in dataset.problems))
 
 
 def versions() -> dict[str, str]:

@@ -134,15 +134,17 @@ class Journal:
             error: str = json.loads(stream.readline())["error"]
         return error
 
-    def tidy(self) -> None:
+    def tidy(self, header: Header | None = None) -> None:
         """Puts every line in its place, chunk by chunk, each question once, in one step. OutputError.
 
-        A file that is in order is left as it is.
+        `header`: what to say in the first line from now on. A file that is in order is left as it is.
         """
         order = [line for chunk in sorted(self.lines) for line in self.lines[chunk].values()]
         with ExitStack() as opened:
             sources = [opened.enter_context(path.open("rb")) for path in (self.path, *self._parts)]
-            if not self._in_order(order, len(sources[0].readline())):
+            first = sources[0].readline()
+            self.header = header or self.header
+            if not self._in_order(order, len(first)) or (header and first != _first_line(header)):
                 self._rewrite(sources, order)
         self._parts.clear()
 

@@ -77,9 +77,8 @@ class Cluster:
         facts: tuple[ModelFacts, tuple[str, ...]] = told
         return facts
 
-    def work(self, run: Run, journal: Journal, model: ModelToLoad, facts: ModelFacts) -> None:
+    def work(self, run: Run, journal: Journal, model: ModelToLoad, facts: ModelFacts, first: Sample) -> None:
         """Asks all that is left."""
-        first = next(iter(run.plan.dataset))
         run.begin(journal)
         with run.giving_up(journal), run.writing(journal) as write:
             left = run.left(journal.lines)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from grounding.backends.base import Grounder
 from grounding.data.dataset import Dataset, StreamedDataset
 from grounding.data.opening import open_dataset
 from grounding.data.predictions import Header
+from grounding.data.sample import Sample
 from grounding.errors import ConfigError, InputError
 from grounding.predict.header import ModelFacts, facts_of, header_of, weights_fingerprint
 from grounding.predict.journal import Journal
@@ -73,13 +73,13 @@ def predict(
         head = partial(header_of, data, settings, run.plan.questions, check_pictures(data, display), root, images)
         tell_of_problems(data, display)
         if settings.ray:
-            return _on_ray(run, head, model, device=device, dtype=dtype, options=model_options or {})
+            return _on_ray(run, head, first, model, device=device, dtype=dtype, options=model_options or {})
         if isinstance(model, Grounder):
             grounder, facts = model, facts_of(model, first)
         else:
             grounder = load(model, device=device or team.device(), dtype=dtype, **model_options or {})
             facts = facts_of(grounder, first, weights_fingerprint(model), model_options)
-        check_tasks(data, grounder.name, grounder.tasks)
+        check_tasks(data, first, grounder.name, grounder.tasks)
         if team.rank:
             return follow(run, team, head(facts), grounder)
         with run.open(head(facts)) as journal:
@@ -97,7 +97,7 @@ def _alone(run: Run, journal: Journal, model: Grounder) -> None:
         run.work(run.left(journal.lines), run.asker(model, journal.lines), write)
 
 
-def _on_ray(run: Run, head: Callable[[ModelFacts], Header], model: Any, **loading: Any) -> Summary:
+def _on_ray(run: Run, head: Callable[[ModelFacts], Header], first: Sample, model: Any, **loading: Any) -> Summary:
     """All the work on a Ray cluster."""
     from grounding.predict.on_ray import ModelToLoad, cluster
 
@@ -105,10 +105,10 @@ def _on_ray(run: Run, head: Callable[[ModelFacts], Header], model: Any, **loadin
         raise ConfigError(f"workers of a Ray cluster load the model themselves: give its name, not {model.name} loaded")
     to_load = ModelToLoad(model, **loading)
     with cluster(run.options) as ray:
-        facts, tasks = ray.facts(to_load, next(iter(run.plan.dataset)))
-        check_tasks(run.plan.dataset, facts.name, tasks)
+        facts, tasks = ray.facts(to_load, first)
+        check_tasks(run.plan.dataset, first, facts.name, tasks)
         with run.open(head(facts)) as journal:
-            ray.work(run, journal, to_load, facts)
+            ray.work(run, journal, to_load, facts, first)
             return run.summary(journal)
 
 
@@ -130,9 +130,9 @@ def check_pictures(dataset: AnyDataset, progress: Progress) -> int:
     return len(missing)
 
 
-def check_tasks(dataset: AnyDataset, model: str, known: Sequence[str]) -> None:
+def check_tasks(dataset: AnyDataset, first: Sample, model: str, known: Sequence[str]) -> None:
     """Raises InputError where the model can't be asked any of the data set's questions."""
-    tasks = {sample.task for sample in (dataset if isinstance(dataset, Dataset) else islice(dataset, 1))}
+    tasks = {sample.task for sample in (dataset if isinstance(dataset, Dataset) else [first])}
     if not tasks & set(known):
         raise InputError(
             f"{model} knows no task {', '.join(map(repr, sorted(tasks)))}, which is all that {dataset.name} asks; "

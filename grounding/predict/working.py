@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from grounding.backends.base import Grounder
@@ -13,6 +13,7 @@ from grounding.data.predictions import Header, Prediction, lines_of
 from grounding.errors import BackendError
 from grounding.metrics.judging import FAILED
 from grounding.predict.asking import Asker, GaveUpError
+from grounding.predict.header import problems_of
 from grounding.predict.journal import Journal
 from grounding.predict.lines import Lines, answered_in, rest
 from grounding.predict.options import PredictOptions
@@ -89,11 +90,19 @@ class Run:
             with Journal(path, journal.header) as aside:
                 yield aside.append
             journal.take_in(path)
-            journal.tidy()
+            self._finish(journal)
             path.unlink()
         else:
             yield journal.append
-            journal.tidy()
+            self._finish(journal)
+
+    def _finish(self, journal: Journal) -> None:
+        """Puts the file in order, says in its header how long a stream turned out to be, and sends it on."""
+        header = None
+        if self.plan.questions is None:
+            found = sum(journal.counts.values())
+            header = replace(journal.header, samples=found, data_problems=problems_of(self.plan.dataset))
+        journal.tidy(header)
         self.place.save(now=True)
 
     def begin(self, journal: Journal) -> None:
