@@ -4,11 +4,13 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import pty
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 
@@ -17,6 +19,7 @@ import pytest
 from grounding.cli import main
 from grounding.data.fetching.catalog import CATALOG, PICTURES, Published, RemoteFile
 from grounding.data.fetching.download import Patience
+from grounding.data.opening import open_dataset
 from tests.file_server import FileServer, Served
 
 
@@ -42,11 +45,13 @@ def server():
 def toy(server, monkeypatch):
     """The catalog with a small RefCOCO on the local server: the first address of its annotations is dead."""
 
-    def put(sha256=None):
+    def put(sha256=None, length=None):
         refs = ("http://127.0.0.1:9/refcoco.zip", server.address("/refcoco.zip"))
         photos = (server.address("/train2014.zip"),)
         files = (
-            RemoteFile("refcoco.zip", refs, "", bytes=len(REFS), sha256=sha256 or hashlib.sha256(REFS).hexdigest()),
+            RemoteFile(
+                "refcoco.zip", refs, "", bytes=length or len(REFS), sha256=sha256 or hashlib.sha256(REFS).hexdigest()
+            ),
             RemoteFile("train2014.zip", photos, "coco", PICTURES),
         )
         entry = Published(
@@ -165,6 +170,41 @@ def test_a_folder_of_ones_own_serves_in_place_of_the_web(fetch, tmp_path):
     code, _, err = fetch("flickr30k", "--from", mirror.as_uri())
     assert code == 1
     assert "val.txt could not be fetched" in err
+
+
+def test_what_was_fetched_opens_under_the_command_that_is_printed(toy, fetch, server):
+    ref = {"ref_id": 1, "ann_id": 5, "image_id": 3, "split": "val", "category_id": 1, "sentences": []}
+    ref["sentences"] = [{"sent_id": 7, "sent": "the left one"}]
+    name = "COCO_train2014_000000000003.jpg"
+    images = [{"id": 3, "file_name": name, "width": 64, "height": 48}]
+    annotations = [{"id": 5, "image_id": 3, "category_id": 1, "bbox": [1, 2, 30, 20], "segmentation": []}]
+    instances = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cat"}]}
+    refs = {"refcoco/instances.json": json.dumps(instances), "refcoco/refs(unc).p": pickle.dumps([ref])}
+    data = zipped(refs)
+    server.files["/refcoco.zip"].data = data
+    toy(hashlib.sha256(data).hexdigest(), len(data))
+    code, out, _ = fetch("refcoco")
+    assert code == 0
+    words = out.splitlines()[-1].split()
+    root, pictures = (words[words.index(flag) + 1] for flag in ("--root", "--images"))
+    dataset = open_dataset(words[2], root=root, images=pictures)
+    assert [sample.phrase for sample in dataset] == ["the left one"]
+    assert dataset.missing_pictures() == []
+
+
+def test_annotations_in_folders_of_their_own_are_found(fetch, tmp_path):
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    content = b"{}"
+    with tarfile.open(mirror / "mdetr_annotations.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("OpenSource/finetune_refcoco_val.json")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    code, out, _ = fetch("mdetr", "--only", "annotations", "--from", str(mirror))
+    assert code == 0
+    assert "pictures: not here yet: grounding data fetch mdetr --only pictures" in out
+    root = tmp_path / "data/mdetr/OpenSource"
+    assert out.splitlines()[-1] == f"grounding predict refcoco:val --root {root} --out refcoco-val.jsonl"
 
 
 def test_pictures_on_request_are_told_in_words(fetch, tmp_path):

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grounding.data.fetching.catalog import Published, RemoteFile
+from grounding.data.fetching.catalog import PICTURES, Published, RemoteFile
 from grounding.data.fetching.download import amount
-from grounding.data.fetching.sets import RECORD, Fetched, is_here, room_needed
+from grounding.data.fetching.sets import RECORD, Fetched, is_here, room_needed, root_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,8 +53,8 @@ def after(entry: Published, done: Sequence[Fetched], out: Path) -> None:
             "nothing": f"no published checksum; sha256 of what came is {file.sha256}",
         }[file.checked]
         print(f"{'fetched' if file.came else 'here   '}  {file.name}  {amount(file.bytes)}, {_files(file)}; {sure}")
-    if entry.by_hand:
-        print(f"by hand: {entry.by_hand}")
+    for name, note in _left(entry, out):
+        print(f"{name}: {note}")
     print(f"\n{_next(entry, out)}")
 
 
@@ -77,8 +77,7 @@ def _after_in_terminal(entry: Published, done: Sequence[Fetched], out: Path) -> 
     console = _console()
     console.print("", Padding(table, (0, 0, 0, 1)))
     notes = [("checksums", f"of what came, recorded in {out / RECORD}, for the next time")]
-    notes += [("by hand", entry.by_hand)] if entry.by_hand else []
-    console.print("", _pairs(notes))
+    console.print("", _pairs([*notes, *_left(entry, out)]))
     console.print(Text.assemble("\n ", (_next(entry, out), "cyan"), "\n"), soft_wrap=True)
 
 
@@ -132,11 +131,20 @@ def _files(file: Fetched) -> str:
     return f"{file.files:,} files" if file.files > 1 else "1 file"
 
 
+def _left(entry: Published, out: Path) -> list[tuple[str, str]]:
+    """What is left to do before a model can be asked."""
+    left = [("by hand", entry.by_hand)] if entry.by_hand else []
+    if entry.chosen(PICTURES) and not (out / entry.images).is_dir():
+        left.append(("pictures", f"not here yet: grounding data fetch {entry.name} --only pictures"))
+    return left
+
+
 def _next(entry: Published, out: Path) -> str:
-    """The command that uses what came."""
-    images = f" --images {shlex.quote(str(out / entry.images))}" if entry.images else ""
+    """The command that uses what came; without pictures it still counts the questions and names what is missing."""
+    folder = out / entry.images
+    images = f" --images {shlex.quote(str(folder))}" if folder.is_dir() else ""
     answers = entry.dataset.replace(":", "-") + ".jsonl"
-    return f"grounding predict {entry.dataset} --root {shlex.quote(str(out))}{images} --out {answers}"
+    return f"grounding predict {entry.dataset} --root {shlex.quote(str(root_of(entry, out)))}{images} --out {answers}"
 
 
 def _console() -> Console:

@@ -57,9 +57,11 @@ class Published:
     about: str
     """Where to read about it."""
     dataset: str
-    """What to open it as, such as "refcoco:val"; "" where it is pictures for other data sets."""
-    images: str = ""
-    """The folder of its pictures below the folder of data; "" where they lie with the annotations."""
+    """What to open it as, such as "refcoco:val", with the folder of data as root."""
+    images: str
+    """The folder of its pictures below the folder of data."""
+    beside: str = ""
+    """A file in whose folder the annotations lie, where an archive brings folders of its own."""
     by_hand: str = ""
     """What can't be fetched, and how to get it; "" where nothing is missing."""
 
@@ -185,6 +187,7 @@ CATALOG: dict[str, Published] = {
             "https://github.com/ashkamath/mdetr",
             "refcoco:val",
             "coco/train2014",
+            "finetune_refcoco_val.json",
         ),
         Published(
             "grefcoco",
@@ -211,7 +214,7 @@ CATALOG: dict[str, Published] = {
             "https://github.com/henghuiding/gRefCOCO",
             "grefcoco:val",
             "coco/train2014",
-            "if the hub's copy is gone, the page above links the authors' own drives, which only a browser opens",
+            by_hand="if the hub's copy is gone, that page links the authors' own drives, which only a browser opens",
         ),
         Published(
             "ref-l4",
@@ -221,7 +224,7 @@ CATALOG: dict[str, Published] = {
                     "ref-l4-val.parquet",
                     "JierunChen/Ref-L4",
                     "ref-l4-val.parquet",
-                    "ref-l4/ref-l4-val.parquet",
+                    "Ref-L4/ref-l4-val.parquet",
                     _REF_L4,
                     about_bytes=1_740_000,
                     sha256="7aef079b3fa1ec5de7548774ae6206f375f4b189fd5acecae86741a452da1926",
@@ -230,7 +233,7 @@ CATALOG: dict[str, Published] = {
                     "ref-l4-test.parquet",
                     "JierunChen/Ref-L4",
                     "ref-l4-test.parquet",
-                    "ref-l4/ref-l4-test.parquet",
+                    "Ref-L4/ref-l4-test.parquet",
                     _REF_L4,
                     about_bytes=3_470_000,
                 ),
@@ -238,7 +241,7 @@ CATALOG: dict[str, Published] = {
                     "ref-l4-images.tar.gz",
                     "JierunChen/Ref-L4",
                     "images.tar.gz",
-                    "ref-l4",
+                    "Ref-L4",
                     _REF_L4,
                     what=PICTURES,
                     about_bytes=3_510_000_000,
@@ -249,7 +252,7 @@ CATALOG: dict[str, Published] = {
             "of COCO and Objects365, CC BY 4.0",
             "https://github.com/JierunChen/Ref-L4",
             "ref-l4:val",
-            "ref-l4",
+            "Ref-L4",
         ),
         Published(
             "flickr30k",
@@ -275,7 +278,7 @@ CATALOG: dict[str, Published] = {
             "https://github.com/BryanPlummer/flickr30k_entities",
             "flickr30k:val",
             "flickr30k/flickr30k-images",
-            "its pictures are given out on request only: fill in the form at "
+            by_hand="its pictures are given out on request only: fill in the form at "
             "https://shannon.cs.illinois.edu/DenotationGraph/ and unpack what you get into flickr30k/flickr30k-images",
         ),
         Published(
@@ -295,7 +298,7 @@ CATALOG: dict[str, Published] = {
             "https://github.com/Toloka/WSDMCup2023",
             "toloka:test_public",
             "toloka/images",
-            "its pictures are COCO photos under COCO's numbers: any folder that holds those photos serves as images; "
+            by_hand="its pictures are COCO photos under COCO's numbers: any folder that holds them serves as images; "
             "the column `image` has each one's own address",
         ),
         Published(

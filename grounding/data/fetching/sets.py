@@ -11,10 +11,10 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grounding.data.fetching.catalog import RemoteFile
+from grounding.data.fetching.catalog import Published, RemoteFile
 from grounding.data.fetching.download import Patience, Progress, check_room, download, sha256_of
 from grounding.data.fetching.unpack import is_archive, unpack
 from grounding.errors import FetchError, OutputError
@@ -159,6 +159,20 @@ def _fetch_one(
         if not any(target.parent.iterdir()):
             target.parent.rmdir()
     return fetched
+
+
+def root_of(entry: Published, out: Path) -> Path:
+    """The folder to give as root: `out`, or where an archive put the file that lies beside the annotations."""
+    for file in entry.files if entry.beside else ():
+        try:
+            lines = _contents(file, out).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            path = PurePosixPath(line.partition("\t")[2])
+            if path.name == entry.beside:
+                return out / path.parent
+    return out
 
 
 def _contents(file: RemoteFile, out: Path) -> Path:
