@@ -92,3 +92,16 @@ def test_answers_with_scores_compare_under_an_oracle_too():
     answer = grounding(FAR, BOX, scores=(0.9, 0.1))
     found = compare(predictions([answer] * 2), predictions([BOX] * 2), "oracle-best")
     assert found.figures["acc@0.5"].difference == 0.0
+
+
+def test_figures_of_whole_files_are_compared_without_an_interval_and_only_of_the_same_questions():
+    first, second = (predictions(answers, scoring="detection") for answers in ([BOX, FAR] * 2, [BOX] * 4))
+    found = compare(first, second)
+    assert found.headline in found.figures
+    assert (found.figures["AP"].low, found.figures["AP"].high) == (None, None)
+    assert found.figures["AP"].difference > 0
+    assert found.figures["f1@0.5"].low is not None
+    assert "without an interval" in found.notes[0]
+    fewer = compare(first, Predictions(second.header, second.rows[:1]), partial=True)
+    assert "AP" not in fewer.figures
+    assert any(note.startswith("not compared") for note in fewer.notes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from grounding.data.predictions import Predictions
 from grounding.errors import InputError
-from grounding.metrics.base import Column
+from grounding.metrics.base import Column, Figure
 from grounding.metrics.intervals import Difference, ratio_differences
 from grounding.metrics.protocols import DEFAULT_PROTOCOL
 from grounding.score.dispatch import Scored, about_of, measured_cases
@@ -127,13 +127,13 @@ def compare(
         only,
         other_only,
         differing,
-        ratio_differences(_chosen(one, left), _chosen(two, right), [one.cases[place].picture for place in left]),
+        _differences(one, two, left, right),
         sum(a and b for a, b in hits),
         sum(a and not b for a, b in hits),
         sum(b and not a for a, b in hits),
         sum(not a and not b for a, b in hits),
         flips,
-        _notes(len(same), only, other_only, differing),
+        _notes(one, len(same), only, other_only, differing),
     )
 
 
@@ -147,12 +147,27 @@ def _same_question(one: Scored, two: Scored, a: int, b: int) -> bool:
     )
 
 
+def _differences(one: Scored, two: Scored, left: np.ndarray, right: np.ndarray) -> dict[str, Difference]:
+    """Every figure of both: sums over questions with their interval; others, such as AP, of whole files only."""
+    paired = ratio_differences(_chosen(one, left), _chosen(two, right), [one.cases[place].picture for place in left])
+    differences: dict[str, Difference] = {}
+    for name, figure in one.measured.figures.items():
+        other = two.measured.figures.get(name)
+        if name in paired:
+            differences[name] = paired[name]
+        elif isinstance(figure, Figure) and isinstance(other, Figure) and len(left) == len(one.cases) == len(two.cases):
+            known = figure.value is not None and other.value is not None
+            between = other.value - figure.value if known else None  # type: ignore[operator]
+            differences[name] = Difference(figure.value, other.value, between, n=figure.n)
+    return differences
+
+
 def _chosen(scored: Scored, places: np.ndarray) -> dict[str, Column]:
     return {name: Column(column.above[places], column.below[places]) for name, column in scored.columns.items()}
 
 
 def _notes(
-    joined: int, only: tuple[str, ...], other_only: tuple[str, ...], differing: tuple[str, ...]
+    one: Scored, joined: int, only: tuple[str, ...], other_only: tuple[str, ...], differing: tuple[str, ...]
 ) -> tuple[str, ...]:
     notes = []
     for ids, what in (
@@ -163,6 +178,11 @@ def _notes(
         if ids:
             named = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
             notes.append(f"{len(ids):,} left out, {what}: {named}")
-    if notes:
+    whole = [name for name, figure in one.measured.figures.items() if isinstance(figure, Figure)]
+    if whole and notes:
+        notes.append(f"not compared, as they are of whole files: {', '.join(whole)}")
+    elif whole:
+        notes.append(f"without an interval, as they are no sums over questions: {', '.join(whole)}")
+    if only or other_only or differing:
         notes.append(f"all figures are of the {joined:,} questions that both files have")
     return tuple(notes)
