@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -50,9 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(given)
     try:
         _run(args)
+        sys.stdout.flush()
     except GroundingError as error:
         print(f"eval.coco: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except BrokenPipeError:  # whoever read the output has gone: nothing to say, and nobody to say it to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
@@ -120,9 +125,10 @@ def coco_results(predictions: Predictions, instances: Mapping[str, Any]) -> list
     Pictures are found by the image id that the data set gave, else by the file's name. A picture or a name that
     `instances` does not have stands as it is in place of the id, for `read_results` to name.
     """
-    files = {str(image.get("file_name", "")): image.get("id") for image in instances["images"]}
+    images, names = ([row for row in instances[part] if isinstance(row, Mapping)] for part in ("images", "categories"))
+    files = {str(image.get("file_name", "")): image.get("id") for image in images}
     files |= {Path(file).name: id for file, id in files.items()}
-    categories = {str(category.get("name")).casefold(): category.get("id") for category in instances["categories"]}
+    categories = {str(category.get("name")).casefold(): category.get("id") for category in names}
     entries: list[dict[str, Any]] = []
     for row in predictions.rows:
         key = row.picture

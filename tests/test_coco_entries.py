@@ -96,6 +96,13 @@ def test_results_without_any_score_are_all_of_one_score():
     assert not results.problems
 
 
+def test_a_least_score_needs_scores():
+    plain = [{key: value for key, value in FOUND.items() if key != "score"}]
+    with pytest.raises(InputError, match=r"the results have no scores, so none is under 0\.5"):
+        read_results(plain, read_truth(truth()), min_score=0.5)
+    assert read_results([], read_truth(truth()), min_score=0.5).detections == []
+
+
 def test_a_result_with_a_mask_alone_gets_the_box_around_it():
     row = {key: value for key, value in FOUND.items() if key != "bbox"} | {"segmentation": SQUARE}
     (one,) = read_results([row], read_truth(truth())).detections

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from grounding.data.predictions import Header, Prediction, Predictions
+from grounding.masks import Mask
 from grounding.metrics.base import Case, Column, Scores
 from grounding.metrics.coco_ap import ENGINES, NUMBERS
 from grounding.metrics.coco_cases import coco_ap_of
@@ -160,6 +161,22 @@ def test_scores_are_calibrated_by_whether_their_box_is_right():
     calibration = measure([case([CAT], found)], IOU).calibration
     assert calibration.accuracy == (0.0, 1.0)
     assert calibration.ece == pytest.approx(0.05)
+
+
+def test_no_question_at_all_measures_nothing():
+    measured = measure([], IOU)
+    assert measured.verdicts == measured.curve == ()
+    assert {figure.value for figure in measured.figures.values() if not isinstance(figure, Column)} == {None}
+
+
+def test_masks_get_their_own_ap_where_answers_have_any():
+    mask = Mask.from_polygons([[10, 10, 60, 10, 60, 60, 10, 60]], 100, 100)
+    true = Region(CAT.box, "cat", mask=mask)
+    half = Mask.from_polygons([[10, 10, 60, 10, 60, 40, 10, 40]], 100, 100)  # IoU 0.6
+    measured = measure([case([true], [Region(CAT.box, "cat", mask=half)])], IOU)
+    assert value_of(measured, "AP") == pytest.approx(1.0)
+    assert value_of(measured, "AP of masks") == pytest.approx(0.3)
+    assert "AP of masks" not in measure([case([true], [CAT])], IOU).figures
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -94,7 +94,7 @@ def test_a_terminal_gets_a_table_and_what_each_number_means(monkeypatch, capsys,
     monkeypatch.setenv("COLUMNS", "110")
     assert main([*files(*drawn(3)), "--categories"]) == 0
     text = re.sub(r"\x1b\[[\d;]*m", "", stream.getvalue())
-    assert "average precision, the mean over IoU 0.5 to 0.95" in text
+    assert "average precision, IoU 0.5 to 0.95" in text
     assert "━" in text
     assert "AP of each category" in text
     assert "results.json against instances.json" in text
@@ -256,6 +256,23 @@ def test_a_name_or_a_picture_that_the_truth_lacks_is_named(tmp_path, capsys, fil
     err = capsys.readouterr().err
     assert "no category with the id 'wolf'" in err
     assert "no picture with the id 'images/1.jpg'" in err
+
+
+def test_a_truth_with_strange_entries_still_numbers_predictions(tmp_path, capsys, files):
+    strange = instances(1)
+    strange["images"].append("cat.jpg")
+    strange["categories"].append(None)
+    line = files(strange, [])
+    assert main([*line[:2], "--predictions", str(predicted(tmp_path, ([CAT], {})))]) == 0
+    out, err = capsys.readouterr()
+    assert twelve(out)[0] == "1.000"
+    assert err.count("unreadable entry, 1 entry left out") == 2
+
+
+def test_a_reader_that_goes_away_is_no_error_to_tell(files):
+    line = f"{sys.executable} -m eval.coco {' '.join(files(*drawn(3)))} | true"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr == ""
 
 
 def test_results_that_cannot_be_written_leave_nothing_behind(tmp_path, capsys, files):

@@ -17,20 +17,20 @@ from grounding.errors import ConfigError, MissingExtraError
 from grounding.metrics.coco_entries import EntryProblem, Results, Truth, read_results, read_truth
 
 NUMBERS = {
-    "AP": "average precision, the mean over IoU 0.5 to 0.95",
-    "AP50": "average precision at IoU 0.5",
-    "AP75": "average precision at IoU 0.75",
+    "AP": "average precision, IoU 0.5 to 0.95",
+    "AP50": "average precision, IoU 0.5",
+    "AP75": "average precision, IoU 0.75",
     "APs": "AP of small objects, under 32² px",
     "APm": "AP of medium objects, 32² to 96² px",
     "APl": "AP of large objects, over 96² px",
-    "AR1": "average recall, 1 detection a picture and category",
-    "AR10": "average recall, 10 detections",
-    "AR100": "average recall, 100 detections",
+    "AR1": "average recall, 1 of a category",
+    "AR10": "average recall, 10 of a category",
+    "AR100": "average recall, 100 of a category",
     "ARs": "AR100 of small objects",
     "ARm": "AR100 of medium objects",
     "ARl": "AR100 of large objects",
 }
-"""COCO's twelve, in the order of its evaluator, and what each is."""
+"""COCO's twelve, in the order of its evaluator, and what each is; so many detections of a category in a picture."""
 
 
 @dataclass(frozen=True, slots=True)

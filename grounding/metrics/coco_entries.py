@@ -133,8 +133,9 @@ def read_truth(truth: Any, kind: str = "bbox") -> Truth:
 def read_results(results: Any, truth: Truth, *, min_score: float | None = None) -> Results:
     """The detections that can be scored against `truth`, each other entry named.
 
-    Raises InputError where `results` is no list, or where it has entries and none of them can be scored. A result with
-    a mask and no box gets the box around the mask, as COCO's evaluator has it. `min_score`: lower ones are left out.
+    A result with a mask and no box gets the box around the mask, as COCO's evaluator has it. `min_score`: lower ones
+    are left out. Raises InputError where `results` is no list, where it has entries and none of them can be scored, or
+    where none has a score for `min_score` to choose by.
     """
     if not isinstance(results, Sequence) or isinstance(results, str | bytes):
         seen = f"an object with {', '.join(map(str, list(results)[:6]))}" if isinstance(results, Mapping) else results
@@ -155,7 +156,9 @@ def read_results(results: Any, truth: Truth, *, min_score: float | None = None) 
             f"none of the {len(results):,} results can be scored; the {_nth(first.entry)}: {first.message} "
             "(do truth and results belong together?)"
         )
-    if min_score is not None and scored:
+    if min_score is not None and detections and not scored:
+        raise InputError(f"the results have no scores, so none is under {min_score:g}: leave the least score out")
+    if min_score is not None:
         detections = [one for one in detections if one["score"] >= min_score]
     return Results(detections, scored, len(results), problems)
 

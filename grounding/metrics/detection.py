@@ -67,7 +67,7 @@ def measure(cases: Sequence[Case], protocol: Protocol, *, engine: str = "pycocot
     coco = score_entries(truths, results, engine=engine)
     return Measured(
         headline="AP" if results.scored else "f1@0.5:0.95",
-        figures=_figures(tally, categories, coco),
+        figures=_figures(tally, coco) | _of_masks(cases, categories, engine),
         verdicts=tuple(verdicts),
         grouped=("f1@0.5", "f1@0.5:0.95", "recall@0.5"),
         curve=_curve(tally),
@@ -101,8 +101,8 @@ def tally_entries(truth: Truth, results: Results) -> Tally:
 # ---- figures
 
 
-def _figures(tally: Tally, categories: Categories, coco: CocoAp) -> dict[str, Column | Figure]:
-    hits, found = np.array(tally.hits, dtype=float), np.array(tally.found, dtype=float)
+def _figures(tally: Tally, coco: CocoAp) -> dict[str, Column | Figure]:
+    hits, found = (np.array(rows, dtype=float).reshape(-1, len(THRESHOLDS)) for rows in (tally.hits, tally.found))
     true = np.broadcast_to(np.array(tally.truths, dtype=float)[:, None], hits.shape)
     ap = {name: Figure(value, n=coco.objects) for name, value in coco.numbers.items()}
     figures: dict[str, Column | Figure] = {}
@@ -115,6 +115,15 @@ def _figures(tally: Tally, categories: Categories, coco: CocoAp) -> dict[str, Co
         means = tally.by_category.f1[there][:, part].mean() if len(there) else None
         figures[f"f1@{level}, mean of categories"] = Figure(None if means is None else float(means), n=len(there))
     return {**ap, **figures} if coco.scored else {**figures, **ap}
+
+
+def _of_masks(cases: Sequence[Case], categories: Categories, engine: str) -> dict[str, Figure]:
+    """COCO's numbers of masks, where any answer has one."""
+    if all(region.mask is None for case in cases if case.answer for region in case.answer.regions):
+        return {}
+    truth, results = coco_entries(cases, kind="segm", categories=categories)
+    coco = score_entries(truth, results, engine=engine)
+    return {f"{name} of masks": Figure(value, n=coco.objects) for name, value in coco.numbers.items()}
 
 
 def _mean_column(above: NDArray[np.float64], below: NDArray[np.float64]) -> Column:
