@@ -114,6 +114,15 @@ def test_what_is_here_is_not_fetched_again(toy, fetch, server):
     assert "here     refcoco.zip" in out
 
 
+@pytest.mark.parametrize("record", ["", "[]", '{"files": []}', '{"files": {"refcoco.zip": 3}}', '{"files": {"x": {}}}'])
+def test_a_damaged_record_is_written_anew(toy, fetch, tmp_path, record):
+    fetch("refcoco")
+    path = tmp_path / "data/fetched.json"
+    path.write_text(record)
+    assert fetch("refcoco")[0] == 0
+    assert set(json.loads(path.read_text())["files"]) == {"refcoco.zip", "train2014.zip"}
+
+
 def test_what_went_missing_is_fetched_again_and_held_to_what_was_recorded(toy, fetch, server, tmp_path):
     fetch("refcoco", "--only", "pictures")
     lost = tmp_path / "data/coco/train2014/COCO_train2014_000000000003.jpg"

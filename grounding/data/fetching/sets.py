@@ -117,7 +117,7 @@ def _fetch_one(
     expected = file.sha256 or recorded.get("sha256")
     checked = "published" if file.sha256 else "recorded" if expected else "nothing"
     if is_archive(file.name) and is_here(file, out):
-        return Fetched(**{**recorded, "came": False})
+        return Fetched(**{key: recorded.get(key, False) for key in Fetched.__slots__})
     came = not target.is_file()
     if came:
         watch.begin("downloading", file.name)
@@ -182,23 +182,16 @@ def _contents(file: RemoteFile, out: Path) -> Path:
 def _record(out: Path) -> dict[str, dict[str, Any]]:
     """Name to what was recorded of it; {} where there is no record, or none that can be read."""
     try:
-        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        files = json.loads((out / RECORD).read_text(encoding="utf-8"))["files"]
+        return {name: dict(row) for name, row in files.items() if set(Fetched.__slots__) - {"came"} <= set(row)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    fields = set(Fetched.__slots__) - {"came"}
-    rows = record.get("files", {}).items() if isinstance(record, dict) else ()
-    return {name: {key: row[key] for key in fields} for name, row in rows if fields <= set(row)}
 
 
 def _remember(out: Path, fetched: Fetched) -> None:
-    try:
-        before = json.loads((out / RECORD).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        before = {}
-    row = asdict(fetched)
+    row = {**asdict(fetched), "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     del row["came"]
-    row["when"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    _write(out / RECORD, json.dumps({"files": {**before, fetched.name: row}}, indent=1) + "\n")
+    _write(out / RECORD, json.dumps({"files": {**_record(out), fetched.name: row}}, indent=1) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

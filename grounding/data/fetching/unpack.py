@@ -202,4 +202,4 @@ def _readable(archive: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise InputError(f"there is no archive {archive}") from None
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise FetchError(f"{archive.name} is damaged ({error}): remove it and fetch it again") from None
+        raise FetchError(f"{archive} is damaged ({error}): remove it and fetch it again") from None
