@@ -25,7 +25,7 @@ _GREFCOCO = (
     "Liu et al., GRES, CVPR 2023, count 278,232 expressions over all splits; the public file has 259,859 "
     "(henghuiding/gRefCOCO, issue 6); nobody says how many a split has"
 )
-_REF_L4 = "JierunChen/Ref-L4 on the hub, 45,341 in all (Chen et al., arXiv 2406.16866)"
+_REF_L4 = "45,341 in all by JierunChen/Ref-L4 (Chen et al., arXiv 2406.16866); each split by a fork of VLMEvalKit"
 
 SPLITS: dict[str, dict[str, Split]] = {
     "refcoco": {
