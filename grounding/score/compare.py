@@ -94,7 +94,9 @@ def compare(
         )
     places = {case.id: number for number, case in enumerate(two.cases)}
     shared = [(number, places[case.id]) for number, case in enumerate(one.cases) if case.id in places]
-    same = [pair for pair in shared if _same_question(one, two, *pair)]
+    same, other = [], []
+    for pair in shared:
+        (same if _same_question(one, two, *pair) else other).append(pair)
     if not same:
         raise InputError("the two files have no question in common: they were made of different data sets")
     left, right = np.array([pair[0] for pair in same]), np.array([pair[1] for pair in same])
@@ -111,10 +113,10 @@ def compare(
             mine.error,
             theirs.error,
         )
-        for (a, _), (mine, theirs), (hit, other) in zip(same, verdicts, hits, strict=True)
-        if hit != other
+        for (a, _), (mine, theirs), (hit, hit_too) in zip(same, verdicts, hits, strict=True)
+        if hit != hit_too
     )
-    differing = tuple(one.cases[a].id for a, b in shared if (a, b) not in set(same))
+    differing = tuple(one.cases[place].id for place, _ in other)
     only = tuple(case.id for case in one.cases if case.id not in places)
     other_only = tuple(id for id in places if id not in known)
     return Comparison(

@@ -18,6 +18,8 @@ from grounding.metrics.protocols import PROTOCOLS
 
 WITHOUT_BOXES = ("segmentation", "pointing", "counting", "absent")
 """Scorings that compare no boxes: every protocol gives the same."""
+ONE_OF_SEVERAL = ("rec", "phrases")
+"""Scorings that judge one box of an answer, or the first few: an oracle chooses them by looking at the truth."""
 
 
 def check_complete(predictions: Predictions, partial: bool) -> None:
@@ -67,7 +69,7 @@ def notes_of(predictions: Predictions, scoring: str, protocol: str) -> list[str]
             f"NOT FINISHED: {rows:,} of {header.samples:,} questions have an answer; "
             "no figure here is of the whole data set"
         )
-    if PROTOCOLS[protocol].oracle and scoring not in WITHOUT_BOXES:
+    if PROTOCOLS[protocol].oracle and scoring in ONE_OF_SEVERAL:
         notes.append("the protocol chose the best box of each answer by looking at the truth: for reproduction only")
     if scoring != header.scoring:
         notes.append(f"measured as {scoring}; the data set is meant to be measured as {header.scoring}")
