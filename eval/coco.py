@@ -216,9 +216,10 @@ def plain(scores: CocoAp, rates: Rates | None, *, categories: bool = False) -> s
         lines.append(
             f" {title:<18} {short} @[ IoU={at:<9} | area={area:>6} | maxDets={most:>3} ] = {_three(value)}  {name}"
         )
-    for level, at in LEVELS.items() if rates is not None else ():
-        values = (_three(_mean(part[at])) for part in (rates.precision, rates.recall, rates.f1))  # type: ignore[union-attr]
-        lines.append(" Boxes @[ IoU={:<9} ] precision = {}  recall = {}  F1 = {}".format(level, *values))
+    if rates is not None:
+        for level, part in LEVELS.items():
+            values = (_three(_mean(rate[part])) for rate in (rates.precision, rates.recall, rates.f1))
+            lines.append(" Boxes @[ IoU={:<9} ] precision = {}  recall = {}  F1 = {}".format(level, *values))
     lines += [f" {_counts(scores)}", *(f" {note}" for note in _notes(scores))]
     if categories:
         lines += [f"{_three(value)}\t{name}" for name, value in scores.categories.items()]
