@@ -4,9 +4,13 @@ import pytest
 
 from grounding.masks import Mask
 from grounding.metrics.base import Column
-from grounding.metrics.buckets import grouped_figures, length_of, share_of, size_of
+from grounding.metrics.buckets import grouped_figures, labels_of, length_of
 from grounding.result import Region
 from tests.questions import BOX, case, grounding
+
+
+def groups(asked, way):
+    return labels_of([asked])[way][1][0]
 
 
 @pytest.mark.parametrize(
@@ -14,20 +18,24 @@ from tests.questions import BOX, case, grounding
     [((0, 0, 31, 32), "small"), ((0, 0, 32, 32), "medium"), ((0, 0, 95, 96), "medium"), ((0, 0, 96, 96), "large")],
 )
 def test_sizes_are_coco_s_in_pixels_of_the_original(box, size):
-    assert size_of(case(box, None)) == size
+    assert groups(case(box, None), "size") == size
 
 
-def test_share_is_of_the_picture_and_size_of_a_mask_its_pixels():
-    assert share_of(case((0, 0, 640, 4.7), None)) == "under 1 %"
-    assert share_of(case((0, 0, 640, 4.8), None)) == "1 to 10 %"
-    assert share_of(case((0, 0, 640, 48), None)) == "1 to 10 %"
-    assert share_of(case((0, 0, 640, 49), None)) == "over 10 %"
+@pytest.mark.parametrize(
+    ("height", "share"), [(4.7, "under 1 %"), (4.8, "1 to 10 %"), (48, "1 to 10 %"), (49, "over 10 %")]
+)
+def test_share_is_of_the_picture(height, share):
+    assert groups(case((0, 0, 640, height), None), "share") == share
+
+
+def test_size_of_a_thing_with_a_mask_is_its_pixels():
     thin = Region((0, 0, 100, 100), mask=Mask.from_polygons([[0, 0, 100, 0, 100, 5, 0, 5]], 640, 480))
-    assert size_of(case(grounding(thin), None)) == "small"
+    assert groups(case(grounding(thin), None), "size") == "small"
+    assert groups(case(grounding((0, 0, 100, 100)), None), "size") == "large"
 
 
 def test_nothing_there_has_no_size():
-    assert size_of(case(None, None)) is share_of(case(None, None)) is None
+    assert groups(case(None, None), "size") is groups(case(None, None), "share") is None
 
 
 @pytest.mark.parametrize(

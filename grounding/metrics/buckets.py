@@ -27,19 +27,13 @@ def mean_area(case: Case) -> float | None:
     return float(np.mean(areas)) if areas else None
 
 
-def size_of(case: Case) -> str | None:
-    """One of SIZES; None where nothing is there."""
-    area = mean_area(case)
-    if area is None:
-        return None
+def size_of(area: float) -> str:
+    """One of SIZES, of square pixels."""
     return SIZES[(area >= SMALL_PX) + (area >= LARGE_PX)]
 
 
-def share_of(case: Case) -> str | None:
-    """One of SHARES; None where nothing is there."""
-    area = mean_area(case)
-    if area is None:
-        return None
+def share_of(area: float, case: Case) -> str:
+    """One of SHARES, of square pixels in the case's picture."""
     share = area / (case.truth.width * case.truth.height)
     return SHARES[(share >= 0.01) + (share > 0.1)]
 
@@ -52,9 +46,10 @@ def length_of(case: Case) -> str | None:
 
 def labels_of(cases: Sequence[Case]) -> dict[str, tuple[Sequence[str], Labels]]:
     """Way of grouping to its groups in the order to show them, and each case's group (None: in none)."""
+    areas = [(case, mean_area(case)) for case in cases]
     ways: dict[str, tuple[Sequence[str], Labels]] = {
-        "size": (SIZES, [size_of(case) for case in cases]),
-        "share": (SHARES, [share_of(case) for case in cases]),
+        "size": (SIZES, [None if area is None else size_of(area) for _, area in areas]),
+        "share": (SHARES, [None if area is None else share_of(area, case) for case, area in areas]),
     }
     if any(not case.names for case in cases):  # "detect" asks for names, not with a phrase
         ways["length"] = (LENGTHS, [length_of(case) for case in cases])

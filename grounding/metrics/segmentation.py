@@ -29,8 +29,8 @@ SHOWN = (0.5, 0.6, 0.7, 0.8, 0.9)
 def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Measured:
     """gIoU, cIoU, Pr@0.5 to 0.9 (over the questions with something to find), N-acc, T-acc.
 
-    The masks of all regions of an answer, and of all true ones, are put together. `protocol` says nothing of masks: it
-    is taken for its threshold alone, > or >=. A region without a mask has no pixels: a box is no mask. An unreadable
+    The masks of all regions of an answer, and of all true ones, are put together. `protocol` says nothing of masks, and
+    is not used. A region without a mask has no pixels: a box is no mask. An unreadable
     or failed answer has none either, and is wrong also where nothing is there.
     """
     states = [state_of(case) for case in cases]
@@ -48,7 +48,7 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
     figures = {
         HEADLINE: Column.mean(overlaps),
         "cIoU": Column(shared, union),
-        **{f"Pr@{limit}": Column.mean(protocol.passes(overlaps, limit), among=something) for limit in SHOWN},
+        **{f"Pr@{limit}": Column.mean(overlaps >= limit, among=something) for limit in SHOWN},
     }
     if not something.all():
         figures |= {"N-acc": Column.mean(rejected, among=~something), "T-acc": Column.mean(said, among=something)}
@@ -62,7 +62,7 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
         figures,
         verdicts,
         grouped=(HEADLINE, "cIoU", "Pr@0.5"),
-        curve=tuple((limit, float(protocol.passes(overlaps, limit).mean())) for limit in CURVE if len(cases)),
+        curve=tuple((limit, float((overlaps >= limit).mean())) for limit in CURVE if len(cases)),
         calibration=calibration_of([score for score, _ in judged], [right for _, right in judged], len(judged)),
         notes=_notes(cases),
     )

@@ -94,7 +94,8 @@ def compare(
         )
     places = {case.id: number for number, case in enumerate(two.cases)}
     shared = [(number, places[case.id]) for number, case in enumerate(one.cases) if case.id in places]
-    same, other = [], []
+    same: list[tuple[int, int]] = []
+    other: list[tuple[int, int]] = []
     for pair in shared:
         (same if _same_question(one, two, *pair) else other).append(pair)
     if not same:
