@@ -123,5 +123,7 @@ def wait_for(what, seconds: float = 60.0) -> None:
 if __name__ == "__main__":
     PREFIXES["slow"] = Backend("slow:FILE", "tests.predicting:open_slow", "a script that takes its time")
     from grounding.cli import main
+    from grounding.predict import processes
 
+    processes.STALE_SECONDS = float(os.environ.get("STALE_SECONDS", processes.STALE_SECONDS))
     sys.exit(main())

@@ -95,16 +95,12 @@ class Journal:
         """Says that this process still lives: the file's time is now."""
         os.utime(self._file.fileno())
 
-    def part(self, name: str) -> Path:
-        """Where a process that works on this file beside this one writes."""
-        return self.path.with_name(f"{self.path.name}.part-{name}")
-
     def parts(self) -> list[Path]:
         """Files beside this one in which processes of a stopped run left their lines.
 
         Raises OutputError where one of them is still being written.
         """
-        found = sorted(self.path.parent.glob(f"{glob.escape(self.part('').name)}*"))
+        found = sorted(self.path.parent.glob(f"{glob.escape(part_file(self.path, '').name)}*"))
         for part in found:
             _locked(part).close()
         return found
@@ -220,6 +216,16 @@ class Journal:
         except OSError as error:
             self._file.truncate(self._end)
             raise _unwritable(self.path, error) from error
+
+
+def part_file(path: Path, name: str) -> Path:
+    """Where one of several who work on the file `path` writes."""
+    return path.with_name(f"{path.name}.part-{name}")
+
+
+def run_file(path: Path) -> Path:
+    """Where the first of several processes tells the others how far the file `path` is."""
+    return path.with_name(f"{path.name}.run")
 
 
 def _locked(path: Path) -> Any:

@@ -25,7 +25,7 @@ from grounding.backends.base import Grounder
 from grounding.data.predictions import Header
 from grounding.errors import ConfigError, OutputError
 from grounding.metrics.judging import FAILED
-from grounding.predict.journal import Journal, check_same
+from grounding.predict.journal import Journal, check_same, part_file, run_file
 from grounding.predict.lines import Found, Lines, add, scan
 from grounding.predict.places import Place
 from grounding.predict.plan import Chunk
@@ -172,12 +172,12 @@ class Part:
 def lead(run: Run, team: Team, journal: Journal, model: Grounder) -> None:
     """Asks the first process's share, takes in what the others ask, and asks itself what one of them leaves undone."""
     name = uuid.uuid4().hex[:8]
-    parts = {rank: Part(journal.part(f"{name}-{rank}")) for rank in range(1, team.size)}
+    parts = {rank: Part(part_file(journal.path, f"{name}-{rank}")) for rank in range(1, team.size)}
     before: Lines = {chunk: dict(lines) for chunk, lines in journal.lines.items()}
     asker = run.asker(model, journal.lines)
     told = {"run": name, "size": team.size, "bytes": journal.size, "header": journal.header.to_json()}
     run.begin(journal)
-    with _published(_run_file(journal.path), told), run.giving_up(journal):
+    with _published(run_file(journal.path), told), run.giving_up(journal):
         with run.writing(journal, f"{name}-0") as write:
 
             def write_and_look(data: bytes) -> None:
@@ -259,7 +259,7 @@ def follow(run: Run, team: Team, header: Header, model: Grounder) -> Summary:
         raise OutputError(f"another run of {told['size']} processes is writing {path}: wait until it is done")
     check_same(Header.from_json(told["header"], f"{path}.run"), header, path)
     lines = _lines_of(path, told["bytes"])
-    with Journal(Path(f"{path}.part-{told['run']}-{team.rank}"), header) as part, beating(part.path):
+    with Journal(part_file(path, f"{told['run']}-{team.rank}"), header) as part, beating(part.path):
         run.begin(part)
         with run.giving_up(part):
             run.work(islice(run.left(lines), team.rank, None, team.size), run.asker(model, lines), part.append)
@@ -268,7 +268,7 @@ def follow(run: Run, team: Team, header: Header, model: Grounder) -> Summary:
 
 def _joined(run: Run, header: Header) -> dict[str, Any] | None:
     """What the first process tells, once it is known to live; None where there is nothing to ask."""
-    path = _run_file(run.place.path)
+    path = run_file(run.place.path)
     watch, start = Watch(path), time.monotonic()
     looked = start
     while time.monotonic() - start < JOIN_SECONDS:
@@ -277,7 +277,7 @@ def _joined(run: Run, header: Header) -> dict[str, Any] | None:
             with suppress(FileNotFoundError, ValueError):
                 told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
                 return told
-        if not run.options.restart and time.monotonic() - looked > STALE_SECONDS / 10:
+        if not run.options.restart and time.monotonic() - looked > 2 * BEAT_SECONDS:
             looked = time.monotonic()
             if next(run.left(_lines_of(run.place.path)), None) is None:
                 return None
@@ -295,7 +295,3 @@ def _lines_of(path: Path, size: int | None = None) -> Lines:
             if found is not None and (size is None or found.line.start < size):
                 add(lines, found)
     return lines
-
-
-def _run_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.run")

@@ -14,7 +14,7 @@ from grounding.errors import BackendError
 from grounding.metrics.judging import FAILED
 from grounding.predict.asking import Asker, GaveUpError
 from grounding.predict.header import problems_of
-from grounding.predict.journal import Journal
+from grounding.predict.journal import Journal, part_file, run_file
 from grounding.predict.lines import Lines, answered_in, rest
 from grounding.predict.options import PredictOptions
 from grounding.predict.pictures_ahead import opened_ahead
@@ -75,6 +75,7 @@ class Run:
             journal.tidy()
             for part in parts:
                 part.unlink()
+            run_file(journal.path).unlink(missing_ok=True)
             yield journal
         self.place.close()
 
@@ -86,7 +87,7 @@ class Run:
         every question has one line in the file.
         """
         if self.options.retry_failed:
-            path = journal.part(part)
+            path = part_file(journal.path, part)
             with Journal(path, journal.header) as aside:
                 yield aside.append
             journal.take_in(path)
