@@ -118,6 +118,22 @@ def test_a_stretched_copy_stays_one(tmp_path):
     assert again.open().size == (64, 48)
 
 
+def test_pictures_at_an_address_are_named_and_measured_like_those_in_a_folder(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    with fsspec.open("memory://pictures/a.png", "wb") as stream:
+        Image.new("RGB", (32, 20)).save(stream, "PNG")
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"image": "a.png", "phrase": "cup", "box": [1, 1, 9, 9]}\n')
+    dataset = read_jsonl(path, images="memory://pictures")
+    assert (dataset.problems, dataset[0].size) == ((), (32, 20))
+    path.write_text(
+        '{"image": "a.png", "phrase": "cup", "box": [1, 1, 9, 9], "width": 64, "height": 20, "stretched": true}\n'
+    )
+    (sample,) = read_jsonl(path, images="memory://pictures")
+    assert sample.open().size == (64, 20)
+    assert '"stretched": true' in list(lines_of(Dataset("a", [sample])))[1]
+
+
 # ---- by hand
 
 

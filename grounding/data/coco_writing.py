@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grounding.data.dataset import Dataset, StreamedDataset
-from grounding.data.pictures import FilePicture
 from grounding.data.sample import Sample
+from grounding.data.sample_lines import IN_FILES
 from grounding.masks import Mask
 from grounding.result import Region
 
@@ -226,7 +226,7 @@ def _count_losses(sample: Sample, everything: tuple[str, ...], alone: bool, loss
         losses.add("kind of question")
     if sample.truth.text or (sample.task == "detect" and sample.phrase):
         losses.add("text of a truth, or phrase beside the names to detect")
-    if isinstance(sample.picture, FilePicture) and sample.picture.stretched_from is not None:
+    if isinstance(sample.picture, IN_FILES) and sample.picture.stretched_from is not None:
         losses.add("picture that is a stretched copy: open the file with stretched=True")
 
 

@@ -14,9 +14,10 @@ from grounding.data.dataset import Dataset, StreamedDataset
 from grounding.data.folders import ENDINGS
 from grounding.data.hub import ParquetPicture
 from grounding.data.jsonl import write_jsonl
-from grounding.data.pictures import FilePicture, NoPicture, Picture
+from grounding.data.pictures import NoPicture, Picture
 from grounding.data.refs_writing import refs_of
 from grounding.data.sample import Sample
+from grounding.data.sample_lines import IN_FILES
 from grounding.data.whole_files import whole_bytes, whole_file
 from grounding.errors import ImageError, InputError, OutputError
 
@@ -132,7 +133,7 @@ class _Keeper:
         """The samples, their pictures seen to."""
         for sample in samples:
             picture = sample.picture
-            if isinstance(picture, FilePicture | NoPicture):
+            if isinstance(picture, (*IN_FILES, NoPicture)):
                 yield sample
                 continue
             if picture.key not in self._seen:

@@ -201,19 +201,19 @@ class ParquetPicture(Picture):
 @lru_cache(maxsize=2)
 def _images_of(path: Path, group: int) -> Any:
     """The image column of a group of rows; neighbours are often opened one after another."""
-    pyarrow_parquet = _import_parquet()
+    parquet, failures = _import_parquet()
     try:
-        return pyarrow_parquet.ParquetFile(path).read_row_group(group, columns=["image"]).column("image")
-    except (OSError, ValueError) as error:
+        return parquet.ParquetFile(path).read_row_group(group, columns=["image"]).column("image")
+    except failures as error:
         raise InputError(f"{path.name} can't be read: {_first_line(error)}") from None
 
 
 def _rows(path: Path, first: int) -> tuple[list[str], Iterator[Row]]:
     """Names of the columns, and the rows numbered from `first`."""
-    pyarrow_parquet = _import_parquet()
+    parquet, failures = _import_parquet()
     try:
-        file = pyarrow_parquet.ParquetFile(path)
-    except (OSError, ValueError) as error:
+        file = parquet.ParquetFile(path)
+    except failures as error:
         raise InputError(f"{path.name} can't be read as parquet: {_first_line(error)}; fetch it again") from None
 
     def rows() -> Iterator[Row]:
@@ -225,7 +225,7 @@ def _rows(path: Path, first: int) -> tuple[list[str], Iterator[Row]]:
                     for values in batch.to_pylist():
                         yield Row(number, values, _holder(path, group, place))
                         number, place = number + 1, place + 1
-            except (OSError, ValueError) as error:
+            except failures as error:
                 raise InputError(f"{path.name} is damaged at row {number + 1}: {_first_line(error)}") from None
 
     return list(file.schema_arrow.names), rows()
@@ -253,8 +253,10 @@ def _files(path: Path, split: str | None) -> list[Path]:
     raise InputError(f"there is no {wanted} in {path} or {path / 'data'}: give another folder")
 
 
-def _import_parquet() -> Any:
-    return _import("pyarrow.parquet", "parquet files need pyarrow")
+def _import_parquet() -> tuple[Any, tuple[type[Exception], ...]]:
+    """The module, and what it raises of damaged files."""
+    arrow = _import("pyarrow", "parquet files need pyarrow")
+    return _import("pyarrow.parquet", "parquet files need pyarrow"), (OSError, ValueError, arrow.ArrowException)
 
 
 def _import(module: str, need: str) -> Any:

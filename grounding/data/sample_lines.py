@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from grounding.data.addresses import AddressPicture
 from grounding.data.folders import Folder
 from grounding.data.pictures import FilePicture, Picture
 from grounding.data.plain import plain, writable
@@ -18,6 +18,8 @@ from grounding.images import image_size
 from grounding.masks import Mask
 from grounding.result import Grounding, Region
 
+IN_FILES = (FilePicture, AddressPicture)
+"""Pictures that lie in a file of their own, which a line can name."""
 TASKS = ("locate", "detect", "describe", "caption", "count", "segment")
 
 
@@ -25,7 +27,7 @@ def sample_to_json(sample: Sample) -> dict[str, Any]:
     """Plain JSON values, of which `read_jsonl` makes an equal sample; keys that say nothing are left out."""
     data: dict[str, Any] = {"id": sample.id, "image": sample.picture.key}
     data |= {"width": sample.truth.width, "height": sample.truth.height}
-    if isinstance(sample.picture, FilePicture) and sample.picture.stretched_from is not None:
+    if isinstance(sample.picture, IN_FILES) and sample.picture.stretched_from is not None:
         data["stretched"] = True
     data |= {"task": sample.task, "phrase": sample.phrase}
     if sample.names:
@@ -130,16 +132,16 @@ class LineReader:
                 return self._find(name), None
             size = int(row["width"]), int(row["height"])
             picture = self._find(name, size)
-            if row.get("stretched") and isinstance(picture, FilePicture):
+            if row.get("stretched") and isinstance(picture, IN_FILES):
                 picture = dataclasses.replace(picture, stretched_from=size)
             return picture, size
         picture = self._find(name)
-        if not isinstance(picture, FilePicture):
+        if not isinstance(picture, IN_FILES):
             message = f"it gives no width and height, and the picture {name!r} is not here to tell: give images="
             self._findings.add("no size", message, line=line)
             return picture, None
         try:
-            return picture, _size_of(picture.path)
+            return picture, _size_of(picture)
         except ImageError as error:
             self._findings.add("no size", f"its width and height can't be told: {error}", line=line)
             return picture, None
@@ -225,5 +227,5 @@ def _is_point(box: Any) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _size_of(path: Path) -> tuple[int, int]:
-    return image_size(path)
+def _size_of(picture: FilePicture | AddressPicture) -> tuple[int, int]:
+    return image_size(picture.path) if isinstance(picture, FilePicture) else picture.open().size
