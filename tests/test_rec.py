@@ -84,3 +84,15 @@ def test_calibration_is_of_the_judged_boxes():
 def test_no_questions_give_no_figures():
     measured = measure([])
     assert (measured.verdicts, measured.curve) == ((), ())
+
+
+def test_a_pair_is_right_when_both_its_questions_are():
+    asked = [
+        case(truth, answer, f"{pair}{number}", f"{pair}.png", pair=pair)
+        for number, (pair, truth, answer) in enumerate(
+            [("a", BOX, BOX), ("a", FAR, FAR), ("b", BOX, BOX), ("b", FAR, BOX), ("c", BOX, BOX)]
+        )
+    ]
+    assert figures(asked)["both of a pair"] == 0.5  # "c" stands alone
+    assert figures(asked)["acc@0.5"] == 0.8
+    assert "both of a pair" not in figures(ASKED)

@@ -30,6 +30,8 @@ class Case:
     """Why there is no answer."""
     names: tuple[str, ...] = ()
     """What "detect" asked for."""
+    pair: str | None = None
+    """Names the minimal pair the question is of: equal for questions that differ in one word and in their answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ CURVE = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
 
 def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Measured:
-    """acc@0.5, 0.75, 0.9, mAcc (mean of acc over 0.5 to 0.95), mean IoU, and how many answers gave several boxes.
+    """acc@0.5, 0.75, 0.9, mAcc (mean of acc over 0.5 to 0.95), mean IoU, and how many answers gave several boxes; where
+    questions come in minimal pairs, also of how many pairs both are right.
 
     The box that is judged is the answer's best (`Grounding.best`); the protocol `oracle-best` looks at the truth. Of
     several true boxes any counts. Where nothing is there to find, a clean "nothing there" is right at every threshold
@@ -45,6 +46,8 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
     figures["mAcc"] = Column.mean(np.mean([right(threshold) for threshold in STRICT], axis=0))
     figures["mean IoU"] = Column.mean(np.nan_to_num(plain), among=something)
     figures["several boxes"] = Column.mean([len(case.answer.regions) > 1 if case.answer else False for case in cases])
+    if any(case.pair is not None for case in cases):
+        figures["both of a pair"] = both_of_pairs(cases, hits)
     neighbours = Neighbours(cases)
     verdicts = []
     for index, case in enumerate(cases):
@@ -75,6 +78,24 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
         calibration=calibration_of(scored, list(hits[answered]), int(answered.sum())),
         notes=_notes(cases, something),
     )
+
+
+def both_of_pairs(cases: Sequence[Case], hits: np.ndarray) -> Column:
+    """The share of minimal pairs of which every question is answered rightly.
+
+    A model that ignores the word in which a pair's questions differ gives them one answer: right half of the time by
+    question, and never by pair. Each pair stands at its first question; a question whose partner is not there counts
+    nothing.
+    """
+    members: dict[str, list[int]] = {}
+    for index, case in enumerate(cases):
+        if case.pair is not None:
+            members.setdefault(case.pair, []).append(index)
+    right, among = np.zeros(len(cases)), np.zeros(len(cases))
+    for places in members.values():
+        if len(places) > 1:
+            right[places[0]], among[places[0]] = hits[places].all(), 1.0
+    return Column(right, among)
 
 
 def judge_best(cases: Sequence[Case], protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:

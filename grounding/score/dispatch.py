@@ -103,7 +103,18 @@ def measured_cases(
 
 def case_of(row: Prediction) -> Case:
     """What metrics see of a prediction."""
-    return Case(row.id, row.picture, row.truth, row.answer, row.kind, row.crowd, row.error, row.names)
+    pair = row.meta.get("pair")
+    return Case(
+        row.id,
+        row.picture,
+        row.truth,
+        row.answer,
+        row.kind,
+        row.crowd,
+        row.error,
+        row.names,
+        pair=None if pair is None else str(pair),
+    )
 
 
 def scores_of(scored: Scored) -> Scores:
