@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 from PIL import Image, ImageDraw
 
-from grounding import Grounding, Region
+from grounding import Grounding, Mask, Region
 from grounding.data.predictions import Header, Prediction, Predictions
 from grounding.result import Problem
 
@@ -101,3 +102,96 @@ def header_of(scoring, samples, model="tiny", **more):
         "versions": {"python": "3.11.2", "grounding": "1.0", "torch": "2.15.0"},
     }
     return Header("drawn:test", scoring, samples, model, **{**values, **more})
+
+
+def of_scoring(scoring, pictures=16, skill=0.7):
+    """A file of predictions that is measured as `scoring`, with scores where such models give them."""
+    make = {
+        "rec": _one_box,
+        "phrases": _one_box,
+        "generalized": _several_boxes,
+        "detection": _all_boxes,
+        "segmentation": _masks,
+        "pointing": _points,
+        "counting": _counts,
+        "absent": _nothing_there,
+    }[scoring]
+    rows = tuple(row for number in range(pictures) for row in make(number, random.Random(f"{scoring} {number}"), skill))
+    meta = {"categories": list(THINGS)} if scoring == "detection" else {}
+    return Predictions(header_of(scoring, len(rows), meta=meta), rows)
+
+
+def _row(number, name, phrase, truth, found, task="locate", text=None, **more):
+    truth = Grounding(phrase, tuple(truth), "", *SIZE, task=task)
+    written = text or ("; ".join(f"{region.label} {region.box}" for region in found) or "none")
+    answer = Grounding(phrase, tuple(found), written, *SIZE, task=task, model="tiny", seconds=0.02)
+    return Prediction(f"{number}-{name}", f"drawn/{number}.png", truth, answer, **more)
+
+
+def _one_box(number, rng, skill):
+    return [rec_row(number, place, skill=skill) for place in range(3)]
+
+
+def _found(things, rng, skill):
+    """Regions with scores for most of the things, a few loose, sometimes one too many."""
+    found = []
+    for _, thing, box in things:
+        chance = rng.random()
+        if chance < skill:
+            found.append(Region(moved(box, rng.uniform(0, 0.12)), thing, round(rng.uniform(0.6, 1), 3)))
+        elif chance < skill + 0.15:
+            found.append(Region(moved(box, 0.5), thing, round(rng.uniform(0.3, 0.8), 3)))
+    if rng.random() < 0.2:
+        found.append(Region((130, 170, 190, 220), rng.choice(THINGS), 0.31))
+    return found
+
+
+def _several_boxes(number, rng, skill):
+    things = things_of(number)
+    for name, some in (("all", things), ("two", things[:2]), ("none", [])):
+        truth = [Region(box) for _, _, box in some]
+        yield _row(number, name, f"the {name} coloured things", truth, _found(some, rng, skill), kind=name)
+
+
+def _all_boxes(number, rng, skill):
+    things = things_of(number)
+    truth = [Region(box, thing) for _, thing, box in things]
+    crowd = (Region((5, 190, 120, 235), THINGS[0]),) if number % 4 == 0 else ()
+    found = _found(things, rng, skill)
+    yield _row(number, "all", "", truth, found, task="detect", names=THINGS, crowd=crowd)
+
+
+def _round_mask(box):
+    """The ellipse in a box, as pixels."""
+    picture = Image.new("1", SIZE)
+    ImageDraw.Draw(picture).ellipse(box, fill=1)
+    return Mask.from_array(np.asarray(picture))
+
+
+def _masks(number, rng, skill):
+    for place, (color, thing, box) in enumerate(things_of(number)):
+        by = rng.uniform(0, 0.1) if rng.random() < skill else rng.uniform(0.3, 0.9)
+        at = moved(box, by)
+        truth, found = Region(box, mask=_round_mask(box)), Region(at, thing, 0.9, mask=_round_mask(at))
+        yield _row(number, place, f"the {color} {thing}", [truth], [found], task="segment")
+
+
+def _points(number, rng, skill):
+    for place, (color, thing, box) in enumerate(things_of(number)):
+        by = rng.uniform(-0.3, 0.3) if rng.random() < skill else 1.2
+        x, y = Region(moved(box, by)).center
+        yield _row(number, place, f"the {color} {thing}", [Region(box)], [Region((x, y, x, y), thing, point=(x, y))])
+
+
+def _counts(number, rng, skill):
+    things = things_of(number)
+    for name, some in (("things", things), ("left things", things[:1])):
+        found = _found(some, rng, skill) + ([Region((10, 10, 20, 20))] * rng.choice((0, 0, 0, 2, 7)))
+        truth = [Region(box) for _, _, box in some]
+        yield _row(number, name.split()[0], name, truth, found, task="count", kind=str(len(some)))
+
+
+def _nothing_there(number, rng, skill):
+    for place in range(2):
+        found = [] if rng.random() < skill else [Region((40, 40, 90, 90), "whale", round(rng.random(), 3))]
+        yield _row(number, place, f"the {rng.choice(('purple', 'orange'))} whale", [], found)

@@ -3,8 +3,7 @@ const answers = data.answers;
 const two = data.models.length > 1;
 const byId = (id) => document.getElementById(id);
 const RIGHT = 0.5; // from this worth on an answer counts as right, as in grounding.score.compare
-const words = (answer) => answer.phrase || (answer.names || []).join(', ') || answer.id;
-const haystacks = answers.map((answer) => `${words(answer)}\n${answer.id}`.toLowerCase());
+const haystacks = answers.map((answer) => `${words(answer)}\n${answer.id}\n${(answer.names || []).join(' ')}`.toLowerCase());
 const graded = answers.some((answer) => answer.answers.some((given) => given && given.value > 0 && given.value < 1));
 const className = (text) => text.toLowerCase().replace(/[^a-z0-9]/g, '-');
 const percent = (value) => `${(100 * value).toFixed(0)} %`;
@@ -97,7 +96,7 @@ function measures(given) {
   if (!given) return said;
   if (given.overlap !== undefined) said.push(`${data.measure} ${given.overlap.toFixed(2)}`);
   if (graded && given.value !== undefined && given.value !== given.overlap) said.push(`worth ${percent(given.value)}`);
-  if (given.score !== undefined) said.push(`sure ${given.score.toFixed(2)}`);
+  if (given.score !== undefined) said.push(`score ${given.score.toFixed(2)}`);
   return said;
 }
 
@@ -196,6 +195,7 @@ function fill(index) {
   const [key, width, height] = data.pictures[answer.picture];
   const about = [answer.kind, `${key}`, `${width} × ${height} px`, answer.id].filter(Boolean);
   body.append(element('p', 'facts', about.join(' · ')));
+  if (answer.names) section(body, 'Asked for', element('p', '', answer.names.join(', ')));
   section(body, answer.truth.length ? 'True' : 'True: nothing is there', places(answer.truth, 'truth', stage));
   answer.answers.forEach((given, model) => answerIn(body, given, model, stage));
   const others = answers.flatMap((one, number) => (one.picture === answer.picture && number !== index ? [number] : []));

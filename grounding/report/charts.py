@@ -115,7 +115,8 @@ def curve(curves: Sequence[Sequence[tuple[float, float]]], what: str) -> str:
             radius = 4 if named else 2.4
             shapes.append(f'<circle class="spot {letter}" cx="{x:.2f}" cy="{y:.2f}" r="{radius}">{title}</circle>')
             if named and len(curves) == 1:
-                shapes.append(f'<text class="over" x="{x + 3:.2f}" y="{y - 10:.2f}">{100 * share:.1f}</text>')
+                beside = min(max(x + 3, _LEFT + 14), _RIGHT - 8)
+                shapes.append(f'<text class="over" x="{beside:.2f}" y="{y - 10:.2f}">{100 * share:.1f}</text>')
     return _chart("curve", shapes, 272)
 
 

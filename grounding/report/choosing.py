@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from grounding.data.predictions import Prediction
 from grounding.metrics.base import Verdict
+from grounding.score.compare import RIGHT
 
 Verdicts = Sequence[Verdict | None]
 """One a row; None where the row was not judged."""
@@ -29,7 +30,7 @@ def orders_of(rows: Sequence[Prediction], verdicts: Verdicts, others: Verdicts |
         return (verdict.value, math.inf if verdict.overlap is None else verdict.overlap, lot[place])
 
     worst = [place for place, verdict in sorted(judged, key=badness) if verdict.value < 1]
-    sure = [(place, verdict.score) for place, verdict in judged if verdict.value < 1 and verdict.score is not None]
+    sure = [(place, verdict.score) for place, verdict in judged if verdict.value < RIGHT and verdict.score is not None]
     orders = {
         "worst": worst,
         "sure": [place for place, _ in sorted(sure, key=lambda item: (-item[1], lot[item[0]]))],

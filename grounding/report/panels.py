@@ -37,7 +37,7 @@ def _curve(sides: Sequence[Side]) -> str:
     curves = [side.scores.curve for side in sides]
     if not all(len(line) > 1 for line in curves):
         return ""
-    measure = sides[0].protocol.measure if sides[0].protocol else "IoU"
+    measure = sides[0].measure
     sign = "over" if sides[0].protocol and sides[0].protocol.strict else "at least"
     heads = "".join(f'<th scope="col">{esc(side.name)}</th>' for side in sides)
     rows = "".join(
@@ -51,8 +51,12 @@ def _curve(sides: Sequence[Side]) -> str:
         f"{heads}</tr></thead><tbody>{rows}</tbody></table></details>"
     )
     drawn = curve(curves, f"{measure} threshold")
+    what = "Accuracy"
     lead = f"Share of answers, in percent, whose {measure} with the truth is {sign} the threshold."
-    return _panel("curve", f"Accuracy over the {measure} threshold", lead, drawn + table)
+    if sides[0].scores.scoring == "detection":
+        what = "Recall"
+        lead = f"Share of true boxes, in percent, that were found with an {measure} {sign} the threshold."
+    return _panel("curve", f"{what} over the {measure} threshold", lead, drawn + table)
 
 
 def _taxonomy(sides: Sequence[Side]) -> str:
@@ -108,6 +112,8 @@ _WAYS = {
 def _group(way: str, sides: Sequence[Side]) -> str:
     tables = [side.scores.groups.get(way, {}) for side in sides]
     names = list(dict.fromkeys(name for table in tables for name in table))
+    if len(names) < 2:  # one group is the whole
+        return ""
     known = [name for table in tables for figures in table.values() for name in figures]
     if not known:
         return ""
@@ -127,6 +133,8 @@ def _group(way: str, sides: Sequence[Side]) -> str:
 
 
 def _reliability(sides: Sequence[Side]) -> str:
+    if sides[0].scores.scoring in ("counting", "absent"):  # whose metrics ask no score whether it is right
+        return ""
     calibrations = [side.scores.calibration for side in sides]
     title = "Can its scores be trusted?" if len(sides) == 1 else "Can their scores be trusted?"
     words = []

@@ -1,6 +1,10 @@
 // Owns what is drawn on a picture: true boxes dashed, answers in their model's colour, as SVG over one shared image.
 const LETTERS = ['a', 'b'];
+const SETS = ['generalized', 'detection', 'counting']; // where all places of an answer are judged, not the best alone
 const data = JSON.parse(document.getElementById('report-data').textContent);
+
+// What an answer goes by; where only names were asked for, its picture.
+const words = (answer) => answer.phrase || data.pictures[answer.picture][0];
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -29,7 +33,7 @@ function regionShapes(region, kind, size, also) {
   const truth = kind === 'truth';
   if (region.path) {
     if (truth) shapes.push(shape('path', 'on mask-under', { d: region.path }), shape('path', 'on mask-true', { d: region.path }));
-    else shapes.push(shape('path', `on mask ${kind}`, { d: region.path }));
+    else shapes.push(shape('path', 'on mask-casing', { d: region.path }), shape('path', `on mask ${kind}`, { d: region.path }));
   } else if (!isDot(region)) {
     if (truth) shapes.push(boxShape(region, 'on truth-under'), boxShape(region, 'on truth'));
     else shapes.push(...(also ? [] : [boxShape(region, 'on casing')]), boxShape(region, `on box ${kind}${also ? ' also' : ''}`));
@@ -69,7 +73,7 @@ function stageOf(answer, eager) {
   (answer.crowd || []).forEach((region, i) => group('crowd', i, [boxShape(region, 'on crowd')]));
   answer.answers.forEach((given, model) => {
     if (!given) return;
-    const judged = given.judged === undefined ? -1 : given.judged;
+    const judged = given.judged === undefined || SETS.includes(data.scoring) ? -1 : given.judged;
     given.regions.forEach((region, i) => group(LETTERS[model], i, regionShapes(region, LETTERS[model], size, judged >= 0 && i !== judged)));
   });
   answer.truth.forEach((region, i) => group('truth', i, regionShapes(region, 'truth', size, false)));
@@ -89,5 +93,5 @@ function swatch(of) {
 
 function spoken(answer) {
   const found = answer.answers.map((given) => (given ? given.regions.length : 0)).join(' and ');
-  return `${answer.phrase || (answer.names || []).join(', ')}: ${answer.truth.length} true, ${found} answered`;
+  return `${words(answer)}: ${answer.truth.length} true, ${found} answered`;
 }

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from grounding.data.dataset import Dataset
+from grounding.data.dataset import Dataset, StreamedDataset
+from grounding.data.folders import Folder
 from grounding.data.opening import open_dataset
+from grounding.data.pictures import Picture
 from grounding.data.predictions import Header, Prediction
 from grounding.data.sample import Sample
 from grounding.errors import GroundingError, InputError
@@ -100,44 +102,71 @@ def address_of(picture: Image.Image) -> str:
 def opener_of(
     header: Header, rows: Sequence[Prediction], *, root: str | Path | None = None, images: str | Path | None = None
 ) -> OpenPicture:
-    """Opens pictures through the data set that the header names. Raises GroundingError where it can't be opened."""
-    name = re.sub(r"(\[:\d+\])+$", "", header.dataset)  # what `Dataset.take` adds
-    options = {"stretched": True} if header.options.get("stretched") else {}
-    try:
-        dataset = open_dataset(name, root=root or header.root, images=images or header.images, **options)
-    except (OSError, ImportError) as error:
-        raise InputError(f"the data set {name!r} can't be opened: {error}") from None
-    return _Opener(dataset, rows)
+    """Opens pictures in the folder of pictures, or through the data set that the header names.
+
+    Raises GroundingError where the first picture is in no such folder and the data set can't be opened.
+    """
+    opener = _Opener(header, rows, root or header.root, images or header.images)
+    if rows and opener.in_folder(rows[0]) is None:
+        opener.open_dataset()
+    return opener
 
 
 class _Opener:
-    """Opens the picture of a prediction's sample, found by its id, which mostly stands where it stands in the file."""
+    """Opens the picture of a prediction: by its key in the folder of pictures, else by its id in the data set."""
 
-    def __init__(self, dataset: Dataset, rows: Sequence[Prediction]) -> None:
-        self._dataset = dataset
+    def __init__(
+        self, header: Header, rows: Sequence[Prediction], root: str | Path | None, images: str | Path | None
+    ) -> None:
+        self._name = re.sub(r"(\[:\d+\])+$", "", header.dataset)  # without what `Dataset.take` adds
+        self._stretched = bool(header.options.get("stretched"))
+        self._root, self._images = root, images
         self._places = {row.id: place for place, row in enumerate(rows)}
-        self._by_id: Mapping[str, Sample] | None = None
+        self._dataset: Dataset | StreamedDataset | None = None
+        self._by_id: dict[str, Sample] | None = None
+        try:
+            self._folder = None if images is None else Folder(images, stretched=self._stretched)
+        except GroundingError:  # a folder of another machine
+            self._folder = None
 
     def __call__(self, row: Prediction) -> Image.Image:
-        sample = self._sample(row)
-        if sample.picture.key != row.picture or sample.size != (row.truth.width, row.truth.height):
-            raise InputError(f"{row.id!r} is about another picture in the data set that is here")
-        return sample.open()
+        picture = self.in_folder(row)
+        image = self._sample(row).open() if picture is None else picture.open()
+        if image.size != (row.truth.width, row.truth.height):
+            raise InputError(f"the picture {row.picture!r} has another size than the one that was asked about")
+        return image
+
+    def in_folder(self, row: Prediction) -> Picture | None:
+        """The picture of that key in the folder of pictures; None where it is not there."""
+        if self._folder is None:
+            return None
+        picture = self._folder.find(row.picture, (row.truth.width, row.truth.height))
+        return None if picture.missing() else picture
+
+    def open_dataset(self) -> Dataset | StreamedDataset:
+        """The data set, opened once. Raises GroundingError."""
+        if self._dataset is None:
+            named: str | Path = self._name
+            if self._root is not None and (Path(self._root).expanduser() / self._name).is_file():
+                named = Path(self._root).expanduser() / self._name
+            options = {"stretched": True} if self._stretched else {}
+            try:
+                self._dataset = open_dataset(named, root=self._root, images=self._images, **options)
+            except (OSError, ImportError) as error:
+                raise InputError(f"the data set {self._name!r} can't be opened: {error}") from None
+        return self._dataset
 
     def _sample(self, row: Prediction) -> Sample:
-        place = self._places.get(row.id, -1)
-        try:
-            if 0 <= place < len(self._dataset) and self._dataset[place].id == row.id:
-                return self._dataset[place]
-        except TypeError:  # a streamed data set has neither length nor order
-            pass
-        if self._by_id is None:
-            self._by_id = dict(self._all())
-        if row.id not in self._by_id:
-            raise InputError(f"there is no sample {row.id!r} in the data set that is here")
-        return self._by_id[row.id]
-
-    def _all(self) -> Iterator[tuple[str, Sample]]:
-        for sample in self._dataset:
-            if sample.id in self._places:
-                yield sample.id, sample
+        """The sample of that id, which mostly stands in the data set where its row stands in the file."""
+        dataset, place = self.open_dataset(), self._places.get(row.id, -1)
+        if isinstance(dataset, Dataset) and 0 <= place < len(dataset) and dataset[place].id == row.id:
+            sample = dataset[place]
+        else:
+            if self._by_id is None:
+                self._by_id = {sample.id: sample for sample in dataset if sample.id in self._places}
+            if row.id not in self._by_id:
+                raise InputError(f"there is no sample {row.id!r} in the data set that is here")
+            sample = self._by_id[row.id]
+        if sample.picture.key != row.picture:
+            raise InputError(f"{row.id!r} is about another picture in the data set that is here")
+        return sample

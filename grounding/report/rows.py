@@ -14,7 +14,7 @@ from grounding.metrics.base import Verdict
 from grounding.report.pictures import LONGEST_PX
 from grounding.result import Grounding, Region
 
-ROW_BYTES = 6_000_000
+ROW_BYTES = 7_500_000
 """Of all answers together, as they stand in the page."""
 REGIONS = 60
 """Places drawn of one answer, the surest first; more would hide the picture."""
@@ -22,10 +22,12 @@ TEXT_LETTERS = 1200
 """Letters shown of what a model wrote."""
 
 
-def row_of(row: Prediction, answers: Sequence[tuple[Prediction | None, Verdict | None]], masks: bool) -> dict[str, Any]:
+def row_of(
+    row: Prediction, answers: Sequence[tuple[Prediction | None, Verdict | None]], kind: str | None, masks: bool
+) -> dict[str, Any]:
     """One question with its truth and one answer a model; what says nothing is left out.
 
-    `masks`: whether outlines of masks come along, which take much room.
+    `kind`: of question, under which it is found; `masks`: whether outlines of masks come along, which take much room.
     """
     data: dict[str, Any] = {
         "id": row.id,
@@ -36,8 +38,8 @@ def row_of(row: Prediction, answers: Sequence[tuple[Prediction | None, Verdict |
     }
     if row.names:
         data["names"] = list(row.names)
-    if row.kind is not None:
-        data["kind"] = row.kind
+    if kind is not None:
+        data["kind"] = kind
     if row.crowd:
         data["crowd"] = _regions(row.crowd, masks)
     return data
@@ -100,10 +102,10 @@ def _path(mask: Mask) -> str:
     """An SVG path around the mask, as fine as the small picture is; "" where nothing is inside."""
     import cv2
 
-    fine = max(mask.width, mask.height) / LONGEST_PX
+    fine = 0.9 * max(mask.width / LONGEST_PX, mask.height / LONGEST_PX, 1.0)  # px; stairs of whole pixels are smoothed
     pieces = []
     for polygon in mask.polygons:
-        corners = cv2.approxPolyDP(np.asarray(polygon, np.float32)[:, None], 0.6 * fine, True)[:, 0]
+        corners = cv2.approxPolyDP(np.asarray(polygon, np.float32)[:, None], fine, True)[:, 0]
         if len(corners) >= 3:
             pieces.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in corners) + "Z")
     return "".join(pieces)

@@ -11,6 +11,9 @@ from grounding.metrics.protocols import PROTOCOLS, Protocol
 from grounding.report.charts import LETTERS
 from grounding.report.wording import esc
 
+COMPARING_BOXES = ("rec", "generalized", "detection", "phrases")
+"""Scorings in which the protocol says what counts as right."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -31,6 +34,20 @@ class Side:
     def protocol(self) -> Protocol | None:
         """The rule it was judged by; None for one that this package does not know."""
         return PROTOCOLS.get(self.scores.protocol)
+
+    @property
+    def rule(self) -> str:
+        """What the protocol says of this way of scoring, in one sentence."""
+        if self.scores.scoring not in COMPARING_BOXES:
+            return "no boxes are compared here, so that every protocol gives the same."
+        return self.protocol.rule if self.protocol else ""
+
+    @property
+    def measure(self) -> str:
+        """What the overlap of an answer with the truth is called."""
+        if self.scores.scoring == "segmentation":
+            return "mask IoU"
+        return self.protocol.measure if self.protocol else "IoU"
 
 
 def sides_of(given: Iterable[tuple[Predictions, Scores]]) -> list[Side]:

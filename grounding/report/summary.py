@@ -10,7 +10,18 @@ from grounding.metrics.base import Figure
 from grounding.metrics.intervals import Difference
 from grounding.report.charts import LETTERS, Bar, bar, bars, span, stack
 from grounding.report.sides import Side, class_of, key_of
-from grounding.report.wording import esc, interval, is_share, less_is_better, number, plural, points, title_of
+from grounding.report.wording import (
+    NOTHING,
+    esc,
+    interval,
+    is_coco,
+    is_share,
+    less_is_better,
+    number,
+    plural,
+    points,
+    title_of,
+)
 from grounding.score import Comparison
 
 RATES_ALWAYS = ("unreadable", "empty", "out of range", "duplicate", "truncated")
@@ -57,10 +68,9 @@ def _headline(side: Side, named: bool) -> str:
 def facts_of(sides: Sequence[Side]) -> str:
     """What no figure may be read without, in short: it stands beside the headline."""
     first = sides[0]
-    rule = first.protocol.rule if first.protocol else ""
     rows = [
         ("Questions", _together([_asked(side) for side in sides])),
-        ("Protocol", f"{first.scores.protocol}: {rule}" if rule else first.scores.protocol),
+        ("Protocol", f"{first.scores.protocol}: {first.rule}"),
         ("Model", _together([_model(side.header) for side in sides])),
         ("Prompt", _together([side.header.prompt or "not recorded" for side in sides])),
     ]
@@ -80,12 +90,11 @@ def _list(rows: Iterable[tuple[str, str]], kind: str) -> str:
 def conditions_of(sides: Sequence[Side]) -> str:
     """What the figures were measured under: a list of names and values."""
     first = sides[0]
-    rule = f": {first.protocol.rule}" if first.protocol else ""
     source = f"\nAfter {first.protocol.source}" if first.protocol else ""
     rows: list[tuple[str, str]] = [
         ("Data set", _together([side.header.dataset for side in sides])),
         ("Questions", _together([_asked(side) for side in sides])),
-        ("Protocol", f"{first.scores.protocol}{rule}{source}"),
+        ("Protocol", f"{first.scores.protocol}: {first.rule}{source}"),
         ("Model", _together([side.header.model for side in sides])),
     ]
     each: list[tuple[str, Callable[[Header], str]]] = [
@@ -153,11 +162,40 @@ def _sentence(note: str) -> str:
 
 
 def figures_of(sides: Sequence[Side], comparison: Comparison | None) -> str:
-    """A table of every figure with its interval; with two models, of both and their difference."""
-    if len(sides) == 1:
-        return _figures_of_one(sides[0])
+    """A table of every figure with its interval; with two models, of both and their difference.
+
+    COCO's twelve numbers get a table of their own.
+    """
     names = list(dict.fromkeys(name for side in sides for name in side.scores.figures))
-    differences = comparison.figures if comparison is not None else {}
+    coco = [name for name in names if is_coco(name)]
+    parts = [part for part in (coco, [name for name in names if name not in coco]) if part]
+    if sides[0].scores.headline not in coco:
+        parts.reverse()
+    if len(sides) == 1:
+        tables = [_figures_of_one(sides[0], part) for part in parts]
+    else:
+        tables = [_figures_of_two(sides, part, comparison.figures if comparison else {}) for part in parts]
+    return "".join(tables) if len(tables) == 1 else f'<div class="parts">{"".join(tables)}</div>'
+
+
+def _figures_of_one(side: Side, names: Sequence[str]) -> str:
+    rows = []
+    bounded = any(side.scores.figures[name].low is not None for name in names)
+    for name in names:
+        figure, share = side.scores.figures[name], is_share(name)
+        strong = ' class="strong"' if name == side.scores.headline else ""
+        cells = [("value", esc(number(figure.value, share)))]
+        if bounded:
+            cells.append(("interval", esc(interval(figure, share))))
+        cells += [("drawn", bar(figure) if share else ""), ("of", f"of {figure.n:,}" if figure.n else "")]
+        row = "".join(f'<td class="{kind}">{content}</td>' for kind, content in cells)
+        rows.append(f'<tr{strong}><th scope="row">{esc(title_of(name))}</th>{row}</tr>')
+    titles = ["Figure", "Value", *(["95 % interval"] if bounded else [])]
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles) + "<td></td><td></td>"
+    return f'<table class="figures one"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _figures_of_two(sides: Sequence[Side], names: Sequence[str], differences: Mapping[str, Difference]) -> str:
     shares = [difference for name, difference in differences.items() if is_share(name)]
     ends = [abs(end) for share in shares for end in (share.low, share.difference, share.high) if end]
     rows = []
@@ -170,29 +208,11 @@ def figures_of(sides: Sequence[Side], comparison: Comparison | None) -> str:
             figure = _figure(difference)
             drawn = span(figure, 1.08 * max(ends, default=1.0)) if share else ""
             text = f"<b>{esc(points(figure, share))}</b> <small>{esc(interval(figure, share, signed=True))}</small>"
-        cells += f'<td class="difference" data-of="B minus A"><span>{text or "–"}</span>{drawn}</td>'
+        cells += f'<td class="difference" data-of="B minus A"><span>{text or NOTHING}</span>{drawn}</td>'
         rows.append(f'<tr><th scope="row">{esc(title_of(name))}</th>{cells}</tr>')
     heads = "".join(f'<th scope="col">{key_of(side)}</th>' for side in sides)
     head = f'<tr><td></td>{heads}<th scope="col">B minus A</th></tr>'
     return f'<table class="figures two"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
-
-
-def _figures_of_one(side: Side) -> str:
-    rows = []
-    for name, figure in side.scores.figures.items():
-        share = is_share(name)
-        strong = ' class="strong"' if name == side.scores.headline else ""
-        cells = (
-            ("value", esc(number(figure.value, share))),
-            ("interval", esc(interval(figure, share))),
-            ("drawn", bar(figure) if share else ""),
-            ("of", f"of {figure.n:,}" if figure.n else ""),
-        )
-        row = "".join(f'<td class="{kind}">{content}</td>' for kind, content in cells)
-        rows.append(f'<tr{strong}><th scope="row">{esc(title_of(name))}</th>{row}</tr>')
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Figure", "Value", "95 % interval"))
-    head = f"<tr>{heads}<td></td><td></td></tr>"
-    return f'<table class="figures one"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _value_cell(side: Side, name: str) -> str:

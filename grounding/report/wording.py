@@ -26,8 +26,19 @@ def less_is_better(name: str) -> bool:
     return name.lower() in _LESS_IS_BETTER
 
 
+_COCO = re.compile(r"(A[PR])(50|75|1|10|100)?([sml])?")
+_SIZES = {"s": " small", "m": " medium", "l": " large"}
+
+
+def is_coco(name: str) -> bool:
+    """Whether it is one of COCO's twelve numbers."""
+    return _COCO.fullmatch(name) is not None
+
+
 def title_of(name: str) -> str:
-    """How a figure's name reads at the head of a row: `acc@0.5` is `Acc@0.5`."""
+    """How a figure's name reads at the head of a row: `acc@0.5` is `Acc@0.5`, `APs` is `AP small`."""
+    if (parts := _COCO.fullmatch(name)) is not None:
+        return parts[1] + (parts[2] or "") + _SIZES.get(parts[3] or "", "")
     if re.match(r"m[A-Z]|[a-z]IoU|[A-Z]", name):
         return name
     return name[:1].upper() + name[1:]

@@ -10,8 +10,10 @@ from typing import Any
 from grounding.data.predictions import Prediction, Predictions, read_predictions
 from grounding.errors import GroundingError, InputError, OutputError
 from grounding.metrics.base import Scores, Verdict
+from grounding.metrics.buckets import BY_WORDS
 from grounding.metrics.errors import ERRORS
 from grounding.metrics.protocols import DEFAULT_PROTOCOL
+from grounding.metrics.wording import kind_by_words
 from grounding.report.choosing import first_of, orders_of
 from grounding.report.page import page_of
 from grounding.report.panels import panels_of
@@ -130,7 +132,12 @@ class _Answers:
             pairs = zip(tables, self.verdicts, strict=True)
             return [(table.get(row.id), verdicts.get(row.id)) for table, verdicts in pairs]
 
-        made = [row_of(row, judged(row), row.picture in album.addresses) for row in self.rows]
+        by_words = BY_WORDS in self.sides[0].scores.groups
+        kinds = [kind_by_words(row.phrase) if by_words and row.phrase else row.kind for row in self.rows]
+        made = [
+            row_of(row, judged(row), kind, row.picture in album.addresses)
+            for row, kind in zip(self.rows, kinds, strict=True)
+        ]
         wanted = dict.fromkeys([*self.wanted, *self.orders.get("random", [])])
         kept = fitting(made, list(wanted), ROW_BYTES)
         new = {place: number for number, place in enumerate(kept)}
@@ -138,10 +145,9 @@ class _Answers:
         sizes = {row.picture: (row.truth.width, row.truth.height) for row in self.rows}
         number = {key: index for index, key in enumerate(keys)}
         answers = [{**made[place], "picture": number[made[place]["picture"]]} for place in kept]
-        protocol = self.sides[0].protocol
         return {
             "scoring": self.sides[0].scores.scoring,
-            "measure": protocol.measure if protocol else "IoU",
+            "measure": self.sides[0].measure,
             "models": [side.name for side in self.sides],
             "errors": {name: title_of(name) for name in ERRORS},
             "pictures": [[key, *sizes[key], album.addresses.get(key)] for key in keys],
