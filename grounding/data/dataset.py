@@ -29,7 +29,7 @@ SCORINGS = (
 PROBLEM_KINDS = (
     "unreadable line",  # no JSON, or JSON of another shape than the format's
     "no box",  # an expression without a box, where the format promises one
-    "no mask",  # none where masks are to be scored, or one that can't be read
+    "no mask",  # none where masks are to be scored, or one that can't be read; without it the box is kept
     "not a number",  # NaN, infinity, or text where a coordinate should be
     "empty box",  # no width or no height
     "box outside",  # wholly outside its picture
@@ -37,7 +37,6 @@ PROBLEM_KINDS = (
     "duplicate id",
     "no size",  # the picture's width and height are nowhere
     "unknown id",  # a reference to a picture, annotation or category that is not there
-    "no mask",  # outlines or run lengths that are none; the box is kept without them
 )
 
 
