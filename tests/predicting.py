@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -15,6 +16,7 @@ from grounding.backends import PREFIXES, Backend
 from grounding.backends.base import Question
 from grounding.backends.scripted import Scripted, open_script
 from grounding.data.opening import open_dataset
+from grounding.data.pictures import Picture
 from grounding.errors import BackendError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,6 +80,22 @@ class Slow(Scripted):
     def _generate(self, requests):
         time.sleep(float(os.environ.get("SLOW_SECONDS", "0.05")))
         return super()._generate(requests)
+
+
+@dataclass(frozen=True)
+class SlowPicture(Picture):
+    """A picture that takes its time to open, wherever it is opened."""
+
+    picture: Picture
+    seconds: float
+
+    @property
+    def key(self):
+        return self.picture.key
+
+    def open(self):
+        time.sleep(self.seconds)
+        return self.picture.open()
 
 
 def open_slow(path: str, **options):
