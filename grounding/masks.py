@@ -106,7 +106,10 @@ class Mask:
             return {"size": size, "counts": self._counts}
         if not self._polygons:
             return {"size": size, "counts": _text_from_runs([self.height * self.width])}
-        flat = [[value for point in polygon for value in point] for polygon in self._polygons]
+        near = [_near(polygon, self.width, self.height) for polygon in self._polygons]
+        flat = [[value for point in polygon for value in point] for polygon in near if len(polygon) > 2]
+        if not flat:
+            return {"size": size, "counts": _text_from_runs([self.height * self.width])}
         coco = _coco()
         merged = coco.merge(coco.frPyObjects(flat, self.height, self.width))
         return {"size": size, "counts": merged["counts"].decode("ascii")}
@@ -183,6 +186,34 @@ def iou(a: Mask, b: Mask) -> float:
     both = int(coco.area(coco.merge([a.rle, b.rle], intersect=True)))
     either = a.area + b.area - both
     return both / either if either else 0.0
+
+
+# ---- polygons that go far
+
+
+def _near(polygon: Polygon, width: int, height: int) -> Polygon:
+    """The polygon, cut where it goes further from the picture than the picture is wide or high.
+
+    COCO's code takes memory for every pixel along an outline, also for those far outside, and fails without a word
+    where there is not enough of it. What is inside the picture stays the same (Sutherland and Hodgman, 1974).
+    """
+    limits = ((0, -width, 1), (0, 2 * width, -1), (1, -height, 1), (1, 2 * height, -1))  # axis, edge, side to keep
+    for axis, edge, side in limits:
+        if all((point[axis] - edge) * side >= 0 for point in polygon):
+            continue
+        kept: list[tuple[float, float]] = []
+        for last, point in zip((polygon[-1], *polygon[:-1]), polygon, strict=True):
+            a, b = last[axis] / 2, point[axis] / 2  # halves, as the difference of the largest numbers is none
+            if (a - edge / 2) * side < 0 <= (b - edge / 2) * side or (b - edge / 2) * side < 0 <= (a - edge / 2) * side:
+                share = (edge / 2 - a) / (b - a)
+                other = 2 * (last[1 - axis] / 2 + share * (point[1 - axis] / 2 - last[1 - axis] / 2))
+                kept.append((float(edge), other) if axis == 0 else (other, float(edge)))
+            if (b - edge / 2) * side >= 0:
+                kept.append(point)
+        polygon = tuple(kept)
+        if not polygon:
+            return ()
+    return polygon
 
 
 # ---- COCO's compressed run lengths (cocoapi, common/maskApi.c)

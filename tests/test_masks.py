@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from grounding import masks
@@ -129,6 +130,26 @@ def test_polygons_are_kept_as_they_were_given():
 def test_polygons_overlap_into_one_mask():
     square = [(0, 0), (2, 0), (2, 2), (0, 2)]
     assert Mask.from_polygons([square, np.array(square) + 1], 4, 4).area == 7
+
+
+@pytest.mark.parametrize("far", [200.0, 1e5, 1e9, 1e300, 1.7e308])
+def test_a_polygon_that_goes_far_outside_takes_no_more_memory_and_fills_the_same_pixels(far):
+    wide = Mask.from_polygons([[-far, 2, far, 2, far, 6, -far, 6], [3, -far, 5, -far, 5, far, 3, far]], 20, 10)
+    expected = np.zeros((10, 20), bool)
+    expected[2:6, :] = expected[:, 3:5] = True
+    assert np.array_equal(wide.array, expected)
+    assert wide.polygons[0].max() == far, "the outline stays as it was given"
+    beside = Mask.from_polygons([[far, far, far, far * 0.9, far * 0.9, far]], 20, 10)
+    assert beside.area == 0
+
+
+@given(st.lists(st.tuples(st.integers(-200, 300), st.integers(-200, 300)), min_size=3, max_size=6))
+def test_cutting_what_goes_far_outside_changes_no_pixel(corners):
+    """Against COCO's own filling, which has memory enough at these sizes."""
+    flat = [float(value) for corner in corners for value in corner]
+    direct = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([flat], 30, 40))).astype(bool)
+    ours = Mask.from_polygons([corners], 40, 30).array
+    assert (ours != direct).sum() <= len(corners) * 4  # along its own lines COCO rounds corners to fifths of a pixel
 
 
 def test_the_part_of_a_polygon_outside_the_picture_is_cut():

@@ -165,8 +165,8 @@ def categories_of(
     dataset: Dataset | StreamedDataset, samples: Iterable[Sample], losses: Losses
 ) -> dict[str, dict[str, Any]]:
     """COCO's entry of every name that is asked for, in the order asked; ids are those that the data set keeps."""
-    told = dataset.meta.get("categories", [])
-    kept = {entry["name"]: entry for entry in told if isinstance(entry, Mapping) and {"id", "name"} <= set(entry)}
+    told = dataset.meta.get("categories")
+    kept = {entry["name"]: entry for entry in (told if isinstance(told, list) else []) if _is_category(entry)}
     names = list(dict.fromkeys(name for sample in samples for name in sample.names))
     if len({entry["id"] for entry in kept.values()}) != len(kept):
         losses.add("list of categories with one id for several names: they are numbered anew")
@@ -183,6 +183,10 @@ def categories_of(
         numbers.add(next_id)
         categories[name] = {"id": next_id, "name": name}
     return categories
+
+
+def _is_category(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get("name"), str) and type(entry.get("id")) in (int, str)
 
 
 def reserved_ids(samples: Iterable[Sample]) -> dict[str, int]:

@@ -93,9 +93,8 @@ def _object_samples(row: Row, findings: Findings, folder: Folder, scoring: str) 
     box = findings.box(_decimals(values["bbox"]), "xywh", size, entry=where)
     if box is None:
         return
-    phrases = values["answer"] if isinstance(values["answer"], list) else [values["answer"]]
-    if not phrases or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
-        findings.add("unreadable line", f"its expressions are {phrases!r:.60}", entry=where)
+    phrases = _phrases(values["answer"], findings, where)
+    if not phrases:
         return
     outline = _decimals(values.get("segmentation"))
     mask = None
@@ -134,9 +133,17 @@ def _picture_samples(row: Row, findings: Findings, folder: Folder, scoring: str)
         label = entry.get("category")
         regions = (Region(box, writable(label) if isinstance(label, str) else None, mask=mask),)
         meta = {key: plain(entry[key]) for key in ("id", "image_id", "category", "supercategory") if key in entry}
-        for place, phrase in enumerate(entry.get("sentences") or ()):
-            id = f"{row.number}/{number}/{place}"
-            yield _referring(picture, str(phrase), regions, size, id, scoring, meta)
+        for place, phrase in enumerate(_phrases(entry.get("sentences"), findings, f"{where}, object {number + 1}")):
+            yield _referring(picture, phrase, regions, size, f"{row.number}/{number}/{place}", scoring, meta)
+
+
+def _phrases(values: Any, findings: Findings, where: int | str) -> list[str]:
+    """The expressions of an object; none after noting that they are none."""
+    phrases = values if isinstance(values, list) else [values]
+    if phrases and all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
+        return phrases
+    findings.add("unreadable line", f"its expressions are {values!r:.60}", entry=where)
+    return []
 
 
 def _mask(data: Any, size: tuple[int, int], findings: Findings, where: str, *, kept: bool) -> Mask | None:
@@ -197,7 +204,15 @@ def _decimals(values: Any) -> Any:
     """The numbers as they were written before a column of 32-bit floats took them: 1.1 and not 1.10000002384."""
     if not isinstance(values, list):
         return values
-    return [float(str(np.float32(v))) if type(v) is float and np.float32(v) == v else v for v in values]
+    return [_decimal(value) if type(value) is float and abs(value) < _LARGEST else value for value in values]
+
+
+_LARGEST = 1e30
+
+
+def _decimal(value: float) -> float:
+    short = np.float32(value)
+    return float(str(short)) if float(short) == value else value
 
 
 _KNOWN = (

@@ -39,8 +39,12 @@ class Findings:
         return True
 
     def size(self, width: Any, height: Any, *, line: int | None = None, entry: int | str | None = None) -> bool:
-        """Whether these are a picture's width and height: whole pixels over 0; if not, that is noted."""
-        if all(_is_number(side) and side >= 1 and side % 1 == 0 for side in (width, height)):
+        """Whether these are a picture's width and height: whole pixels over 0; if not, that is noted.
+
+        A picture of more pixels than COCO's run lengths can count, in 32 bits, is none either.
+        """
+        whole = all(_is_number(side) and side >= 1 and side % 1 == 0 for side in (width, height))
+        if whole and width * height < 2**32:
             return True
         self.add("no size", f"a picture of {width!r:.20} x {height!r:.20} pixels", line=line, entry=entry)
         return False
