@@ -118,11 +118,11 @@ def run(*arguments: object, launcher: tuple[str, ...] = (), **variables: str) ->
     return subprocess.run(line, capture_output=True, text=True, timeout=120, env=environment, cwd=ROOT, check=False)
 
 
-def start(*arguments: object, launcher: tuple[str, ...] = (), **variables: str) -> subprocess.Popen[bytes]:
-    """Starts the command; its output goes nowhere."""
-    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    line = command(*arguments, launcher=launcher)
-    return subprocess.Popen(line, env={**ENVIRONMENT, **variables}, cwd=ROOT, **nowhere)
+def start(*arguments: object, catch: bool = False, **variables: str) -> subprocess.Popen[bytes]:
+    """Starts the command; its output goes nowhere, or with `catch` where it can be read."""
+    where = subprocess.PIPE if catch else subprocess.DEVNULL
+    environment = {**ENVIRONMENT, **variables}
+    return subprocess.Popen(command(*arguments), env=environment, cwd=ROOT, stdout=where, stderr=where)
 
 
 def lines_in(path: Path) -> int:

@@ -166,3 +166,4 @@ def test_chance_begins_anew_with_every_chunk():
 def test_an_error_is_one_line():
     assert sentence(ImageError("a\n  b")) == "a b"
     assert sentence(KeyError()) == "KeyError"
+    assert sentence(BackendError("red \x1b[31m\a")) == "red \ufffd[31m\ufffd", "it steers no terminal"

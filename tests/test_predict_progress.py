@@ -49,8 +49,8 @@ def test_in_a_pipe_a_line_every_ten_seconds(clocked):
         clocked.now += 1
         progress.step(32, 8, 1)
     assert stream.getvalue().splitlines() == [
-        "1,320 of 5,657 questions, 32.0 questions/s, 8.0 pictures/s, 2 min left, 10 failed",
-        "1,640 of 5,657 questions, 32.0 questions/s, 8.0 pictures/s, 2 min left, 20 failed",
+        "1,320 of 5,657 questions, 32 questions/s, 8.0 pictures/s, 2 min left, 10 failed",
+        "1,640 of 5,657 questions, 32 questions/s, 8.0 pictures/s, 2 min left, 20 failed",
     ]
 
 
@@ -70,7 +70,10 @@ def test_time_left_is_short(seconds, said):
     assert clock(seconds) == said
 
 
-def test_a_terminal_gets_a_bar_and_a_pipe_lines():
+@pytest.mark.parametrize(("columns", "said"), [(120, "4 of 10 questions"), (80, "4 of 10 ")])
+def test_a_terminal_gets_a_bar_and_a_pipe_lines(monkeypatch, columns, said):
+    monkeypatch.setenv("COLUMNS", str(columns))
+
     class Terminal(io.StringIO):
         def isatty(self):
             return True
@@ -82,7 +85,7 @@ def test_a_terminal_gets_a_bar_and_a_pipe_lines():
         progress.say("3 of 10 pictures are not there [such as this]")
         progress.step(4, 2, 1)
     text = progress._stream.getvalue()
-    for part in ("4 of 10 questions", "40%", "1 failed", "pictures are not there [such as this]"):
+    for part in (said, "40%", "1 failed", "pictures are not there [such as this]"):
         assert part in text
 
 

@@ -101,13 +101,53 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _close(summary: Summary, out: str) -> None:
-    """Prints what came of it, and how to go on. Raises BackendError where nothing was answered."""
-    parts = [f"{summary.answered:,} answered", f"{summary.failed:,} failed"]
-    parts += [f"{summary.empty:,} found nothing there", f"{summary.unreadable:,} unreadable"]
-    print(f"{summary.path}: {', '.join(parts)}")
-    if summary.first_error is not None:
-        print(f"the first failure: {summary.first_error}")
-        print("ask these again:   the same command with --retry-failed")
-    if summary.samples and not summary.answered:
+    """Says what came of it, and how to go on. Raises BackendError where nothing was answered."""
+    if sys.stdout.isatty():
+        _show(summary, out)
+    else:
+        print(f"{summary.path}: " + ", ".join(f"{count:,} {what}" for what, count in _counts(summary).items()))
+        if summary.first_error is not None:
+            print(f"the first failure: {summary.first_error}")
+            print("ask these again: the same command with --retry-failed")
+        if summary.answered:
+            print(f"measure it: grounding score {out}")
+    if not summary.answered:
         raise BackendError(f"none of the {summary.samples:,} questions was answered: {summary.first_error}")
-    print(f"measure it:        grounding score {out}")
+
+
+def _counts(summary: Summary) -> dict[str, int]:
+    return {
+        "answered": summary.answered,
+        "failed": summary.failed,
+        "found nothing there": summary.empty,
+        "unreadable": summary.unreadable,
+    }
+
+
+def _show(summary: Summary, out: str) -> None:
+    """The designed form, for a terminal."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from grounding.predict.progress import clock
+
+    console = Console(highlight=False)
+
+    def line(*parts: tuple[str, str]) -> None:
+        console.print(Padding(Text.assemble(*parts), (0, 0, 0, 2)))
+
+    took = f"  {summary.asked:,} asked in {clock(summary.seconds)}" if summary.asked else "  nothing was left to ask"
+    styles = {"answered": "bold green", "failed": "bold red", "unreadable": "bold yellow"}
+    counts = [(f"{count:,}", what, styles.get(what, "bold")) for what, count in _counts(summary).items()]
+    console.print()
+    line((summary.path, "bold"), (took, "dim"))
+    line(*[part for n, what, style in counts for part in ((n, style if n != "0" else "dim"), (f" {what}   ", "dim"))])
+    if summary.first_error is not None:
+        line((f"! the first failure: {summary.first_error}", "yellow"))
+    console.print()
+    if summary.failed:
+        line(("ask them again  ", "dim"), ("the same command with --retry-failed", ""))
+    if summary.answered:
+        line(("measure it      ", "dim"), (f"grounding score {out}", ""))
+    console.print()

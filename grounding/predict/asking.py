@@ -119,8 +119,8 @@ class Asker:
 
 
 def sentence(error: Exception) -> str:
-    """What a line says of it."""
-    text = " ".join(str(error).split())
+    """What a line says of it; nothing in it steers a terminal."""
+    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(str(error).split()))
     if isinstance(error, InputError | BackendError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

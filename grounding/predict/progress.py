@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 """In a pipe, so that a log of a long run stays readable."""
 STDERR = 2
+WIDE = 100
+"""Columns of a terminal in which the bar has room beside all words."""
 SECONDS_OF_SPEED = 30.0
 """The speed that is shown is that of the last so many seconds."""
 
@@ -34,6 +36,9 @@ class Progress:
 
     def say(self, sentence: str) -> None:
         """Something that is worth a line of its own."""
+
+    def wait(self, what: str) -> None:
+        """Until `begin`, this is what takes its time."""
 
     def begin(self, total: int | None, done: int = 0) -> None:
         """There are `total` questions, None where nobody knows, and `done` of them have their line already."""
@@ -100,7 +105,7 @@ class LineProgress(ShownProgress):
         of = f" of {self._total:,}" if self._total is not None else ""
         speed, pictures = self.rates()
         left = self.seconds_left()
-        parts = [f"{self._done:,}{of} questions", f"{speed:.1f} questions/s", f"{pictures:.1f} pictures/s"]
+        parts = [f"{self._done:,}{of} questions", f"{rate(speed)} questions/s", f"{rate(pictures)} pictures/s"]
         parts += [f"{clock(left)} left"] if left is not None else []
         parts += [f"{self._failed:,} failed"] if self._failed else []
         return ", ".join(parts)
@@ -112,25 +117,34 @@ class BarProgress(ShownProgress):
     def __init__(self, stream: TextIO | None = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         super().__init__(stream)
         self._bar: Bar = Progress(
-            TextColumn("  {task.fields[counts]}"),
-            BarColumn(bar_width=None, complete_style="cyan", finished_style="green", pulse_style="cyan"),
+            TextColumn("  {task.fields[counts]}", table_column=Column(no_wrap=True)),
+            BarColumn(
+                bar_width=None, style="bright_black", complete_style="cyan", finished_style="green", pulse_style="cyan"
+            ),
             TextColumn("[bold]{task.fields[share]}"),
-            TextColumn("[dim]{task.fields[speed]}"),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("[red]{task.fields[failed]}"),
+            TextColumn("[dim]{task.fields[speed]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
+            TextColumn("[red]{task.fields[failed]}", table_column=Column(no_wrap=True)),
             console=Console(file=self._stream, highlight=False),
             expand=True,
         )
         self._task: Any = None
+        self._waiting = self._bar.console.status("")
+
+    def wait(self, what: str) -> None:
+        self._waiting.update(f"[dim]{what}")
+        self._waiting.start()
 
     def say(self, sentence: str) -> None:
         self._bar.console.print(f"  {sentence}", markup=False, soft_wrap=True)
 
     def begin(self, total: int | None, done: int = 0) -> None:
         super().begin(total, done)
+        self._waiting.stop()
         self._task = self._bar.add_task("", total=total, completed=done, **self._fields())
         self._bar.start()
 
@@ -139,15 +153,19 @@ class BarProgress(ShownProgress):
         self._bar.update(self._task, completed=self._done, **self._fields())
 
     def close(self) -> None:
+        self._waiting.stop()
         self._bar.stop()
 
     def _fields(self) -> dict[str, Any]:
         speed, pictures = self.rates()
         left = self.seconds_left()
+        wide = self._bar.console.width >= WIDE
         return {
-            "counts": f"{self._done:,}" + (f" of {self._total:,}" if self._total is not None else "") + " questions",
+            "counts": f"{self._done:,}"
+            + (f" of {self._total:,}" if self._total is not None else "")
+            + (" questions" if wide else ""),
             "share": f"{self._done / self._total:.0%}" if self._total else "",
-            "speed": f"{speed:.1f} questions/s · {pictures:.1f} pictures/s" if speed else "",
+            "speed": f"{rate(speed)}{' questions' if wide else ''}/s · {rate(pictures)} pictures/s" if speed else "",
             "left": f"{clock(left)} left" if left else "",
             "failed": f"{self._failed:,} failed" if self._failed else "",
         }
@@ -183,6 +201,11 @@ def shown(stream: TextIO | None = None) -> Progress:
     """A bar where standard error is a terminal, else lines."""
     stream = stream or sys.stderr
     return BarProgress(stream) if stream.isatty() else LineProgress(stream)
+
+
+def rate(speed: float) -> str:
+    """`3.2`, `32`, `3,200`."""
+    return f"{speed:.1f}" if speed < 10 else f"{speed:,.0f}"
 
 
 def clock(seconds: float) -> str:

@@ -77,6 +77,7 @@ def predict(
         if isinstance(model, Grounder):
             grounder, facts = model, facts_of(model, first)
         else:
+            display.wait("loading the model")
             grounder = load(model, device=device or team.device(), dtype=dtype, **model_options or {})
             facts = facts_of(grounder, first, weights_fingerprint(model), model_options)
         check_tasks(data, first, grounder.name, grounder.tasks)
@@ -104,6 +105,7 @@ def _on_ray(run: Run, head: Callable[[ModelFacts], Header], first: Sample, model
     if isinstance(model, Grounder):
         raise ConfigError(f"workers of a Ray cluster load the model themselves: give its name, not {model.name} loaded")
     to_load = ModelToLoad(model, **loading)
+    run.progress.wait("starting the cluster, and the model on it")
     with cluster(run.options) as ray:
         facts, tasks = ray.facts(to_load, first)
         check_tasks(run.plan.dataset, first, facts.name, tasks)
