@@ -91,9 +91,10 @@ function badge(given) {
   return element('span', `badge ${className(name)}`, given.error ? (data.errors[name] || name).toLowerCase() : 'right');
 }
 
-function measures(given) {
+function measures(given, answer) {
   const said = [];
   if (!given) return said;
+  if (data.scoring === 'counting' && given.count !== undefined) said.push(`said ${given.count}, true ${answer.truth.length}`);
   if (given.overlap !== undefined) said.push(`${data.measure} ${given.overlap.toFixed(2)}`);
   if (graded && given.value !== undefined && given.value !== given.overlap) said.push(`worth ${percent(given.value)}`);
   if (given.score !== undefined) said.push(`score ${given.score.toFixed(2)}`);
@@ -104,14 +105,9 @@ function facts(answer) {
   return answer.answers.map((given, model) => {
     const line = element('p', 'facts');
     if (two) line.append(element('span', `model-letter ${LETTERS[model]}`, LETTERS[model].toUpperCase()));
-    line.append(badge(given), ...measures(given).map((text) => element('span', '', text)));
+    line.append(badge(given), ...measures(given, answer).map((text) => element('span', '', text)));
     return line;
   });
-}
-
-function countsOf(answer) {
-  const said = answer.answers.map((given) => (given && given.count !== undefined ? given.count : '–')).join(' / ');
-  return `said ${said}, true ${answer.truth.length}`;
 }
 
 function card(index) {
@@ -120,7 +116,6 @@ function card(index) {
   made.type = 'button';
   made.dataset.index = index;
   const stage = stageOf(answer, false);
-  if (data.scoring === 'counting') stage.append(element('span', 'said', countsOf(answer)));
   made.append(stage, element('p', 'phrase', words(answer)), ...facts(answer));
   made.addEventListener('click', () => open(index));
   return made;
@@ -184,7 +179,6 @@ function step(by) {
 function fill(index) {
   const answer = answers[index];
   const stage = stageOf(answer, true);
-  if (data.scoring === 'counting') stage.append(element('span', 'said', countsOf(answer)));
   byId('sample-stage').replaceChildren(stage);
   byId('sample-title').textContent = words(answer);
   byId('sample-place').textContent = place < 0 ? '' : `${(place + 1).toLocaleString('en')} of ${shown.length.toLocaleString('en')}`;
@@ -197,16 +191,16 @@ function fill(index) {
   body.append(element('p', 'facts', about.join(' · ')));
   if (answer.names) section(body, 'Asked for', element('p', '', answer.names.join(', ')));
   section(body, answer.truth.length ? 'True' : 'True: nothing is there', places(answer.truth, 'truth', stage));
-  answer.answers.forEach((given, model) => answerIn(body, given, model, stage));
+  answer.answers.forEach((given, model) => answerIn(body, given, model, stage, answer));
   const others = answers.flatMap((one, number) => (one.picture === answer.picture && number !== index ? [number] : []));
   if (others.length) section(body, `Also asked about this picture (${others.length.toLocaleString('en')})`, alsoAsked(others.slice(0, 40), stage));
   sample.scrollTop = 0;
 }
 
-function answerIn(body, given, model, stage) {
+function answerIn(body, given, model, stage, answer) {
   const heading = two ? `${LETTERS[model].toUpperCase()}: ${data.models[model]}` : 'Answer';
   const line = element('p', 'facts');
-  line.append(badge(given), ...measures(given).map((text) => element('span', '', text)));
+  line.append(badge(given), ...measures(given, answer).map((text) => element('span', '', text)));
   if (given && given.seconds !== undefined) line.append(element('span', '', given.seconds < 1 ? `${(1000 * given.seconds).toFixed(0)} ms` : `${given.seconds.toFixed(1)} s`));
   section(body, heading, line);
   if (!given) return;

@@ -27,27 +27,34 @@ function boxShape(region, className) {
 
 const isDot = (region) => region.point && region.box[0] === region.box[2] && region.box[1] === region.box[3];
 
-// The shapes of one region, lowest first.
-function regionShapes(region, kind, size, also) {
+const outline = (region, mask, box) => (region.path ? shape('path', mask, { d: region.path }) : boxShape(region, box));
+
+function dotShape(region, kind, size) {
+  const [cx, cy] = region.point;
+  return shape('circle', `on spot-on ${kind}`, { cx, cy, r: Math.max(...size) * 0.014 });
+}
+
+// An answer's region, lowest first; `also`: one that is not the judged one.
+function answerShapes(region, letter, size, also) {
   const shapes = [];
-  const truth = kind === 'truth';
-  if (region.path) {
-    if (truth) shapes.push(shape('path', 'on mask-under', { d: region.path }), shape('path', 'on mask-true', { d: region.path }));
-    else shapes.push(shape('path', 'on mask-casing', { d: region.path }), shape('path', `on mask ${kind}`, { d: region.path }));
-  } else if (!isDot(region)) {
-    if (truth) shapes.push(boxShape(region, 'on truth-under'), boxShape(region, 'on truth'));
-    else shapes.push(...(also ? [] : [boxShape(region, 'on casing')]), boxShape(region, `on box ${kind}${also ? ' also' : ''}`));
+  if (!isDot(region)) {
+    if (!also) shapes.push(outline(region, 'on mask-casing', 'on casing'));
+    shapes.push(outline(region, `on mask ${letter}`, `on box ${letter}${also ? ' also' : ''}`));
   }
-  if (region.point) {
-    const [cx, cy] = region.point;
-    shapes.push(shape('circle', `on spot-on ${truth ? 'true' : kind}`, { cx, cy, r: Math.max(...size) * 0.014 }));
-  }
+  if (region.point) shapes.push(dotShape(region, letter, size));
   if (region.label && shapes.length) {
     const title = shape('title', '', {});
     title.textContent = region.label + (region.score === undefined ? '' : ` ${region.score.toFixed(2)}`);
     shapes[shapes.length - 1].append(title);
   }
   return shapes;
+}
+
+// The white under a true region, and the black dashes over everything: an answer right on it shows between the dashes.
+const underTruth = (region) => (isDot(region) ? [] : [outline(region, 'on mask-under', 'on truth-under')]);
+function overTruth(region, size) {
+  const dot = region.point ? [dotShape(region, 'true', size)] : [];
+  return isDot(region) ? dot : [outline(region, 'on mask-true', 'on truth'), ...dot];
 }
 
 // A picture with everything known about one question on it. Groups are marked data-of="truth", "a" or "b".
@@ -71,12 +78,13 @@ function stageOf(answer, eager) {
     groups.push(made);
   };
   (answer.crowd || []).forEach((region, i) => group('crowd', i, [boxShape(region, 'on crowd')]));
+  answer.truth.forEach((region, i) => group('truth', i, underTruth(region)));
   answer.answers.forEach((given, model) => {
     if (!given) return;
     const judged = given.judged === undefined || SETS.includes(data.scoring) ? -1 : given.judged;
-    given.regions.forEach((region, i) => group(LETTERS[model], i, regionShapes(region, LETTERS[model], size, judged >= 0 && i !== judged)));
+    given.regions.forEach((region, i) => group(LETTERS[model], i, answerShapes(region, LETTERS[model], size, judged >= 0 && i !== judged)));
   });
-  answer.truth.forEach((region, i) => group('truth', i, regionShapes(region, 'truth', size, false)));
+  answer.truth.forEach((region, i) => group('truth', i, overTruth(region, size)));
   drawing.append(...groups);
   stage.append(drawing);
   if (!address) stage.append(element('span', 'missing', 'no picture here'));

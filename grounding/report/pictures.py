@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -120,6 +121,7 @@ class _Opener:
     ) -> None:
         self._name = re.sub(r"(\[:\d+\])+$", "", header.dataset)  # without what `Dataset.take` adds
         self._stretched = bool(header.options.get("stretched"))
+        self._meta = header.meta
         self._root, self._images = root, images
         self._places = {row.id: place for place, row in enumerate(rows)}
         self._dataset: Dataset | StreamedDataset | None = None
@@ -149,12 +151,18 @@ class _Opener:
             named: str | Path = self._name
             if self._root is not None and (Path(self._root).expanduser() / self._name).is_file():
                 named = Path(self._root).expanduser() / self._name
-            options = {"stretched": True} if self._stretched else {}
             try:
-                self._dataset = open_dataset(named, root=self._root, images=self._images, **options)
+                self._dataset = open_dataset(named, root=self._root, images=self._images, **self._options())
             except (OSError, ImportError) as error:
                 raise InputError(f"the data set {self._name!r} can't be opened: {error}") from None
         return self._dataset
+
+    def _options(self) -> dict[str, Any]:
+        """What the data set was opened with: stretched pictures; how many scenes, and how they are drawn."""
+        options: dict[str, Any] = {"stretched": True} if self._stretched else {}
+        if self._name.partition(":")[0] == "scenes":
+            options |= {name: self._meta[name] for name in ("n", "seed", "style") if name in self._meta}
+        return options
 
     def _sample(self, row: Prediction) -> Sample:
         """The sample of that id, which mostly stands in the data set where its row stands in the file."""
