@@ -169,6 +169,18 @@ def test_failure_in_a_batch_ends_it_and_what_was_answered_is_counted(server, pic
     assert [used.phrase for used in model.usage.answers] == ["thing 0"]
 
 
+def test_each_question_of_a_batch_may_fail_alone(server, picture):
+    server.answers = lambda asked: error(400, "refused") if "thing 3" in asked.prompt else completion()
+    model = load(server, concurrency=2, retries=0)
+    answers = model.ask_each((picture, Question(phrase=f"thing {number}")) for number in range(6))
+    assert [isinstance(one, Grounding) for one in answers] == [True] * 3 + [False] + [True] * 2
+    assert isinstance(answers[3], grounding.BackendError)
+    assert "refused" in str(answers[3])
+    answered = [asked for asked in server.asked if "thing 3" not in asked.prompt]
+    assert len(answered) == 5, "what was answered is not asked again"
+    assert [used.phrase for used in model.usage.answers] == [f"thing {number}" for number in (0, 1, 2, 4, 5)]
+
+
 def test_pictures_of_a_batch_are_not_mixed_up(server):
     def answer(asked):
         red = asked.picture.getpixel((0, 0))[0]
