@@ -1,15 +1,19 @@
 """A headless browser for the tests of pages: Debian's chromium, driven by Playwright.
 
 Its fixture `chromium` is in conftest.py. Where there is no chromium the tests skip; `make browser` installs it.
+`python -m tests.browser relations.html docs/report.png` makes the picture of a report for the README.
 """
 
 from __future__ import annotations
 
+import io
 import shutil
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ARGUMENTS = ("--no-sandbox", "--disable-gpu")
 PHONE, DESK = (390, 844), (1280, 900)
@@ -66,3 +70,35 @@ def visit(browser, address, size=DESK, dark=False, **context):
         yield opened
     finally:
         window.close()
+
+
+def portrait(page_path, picture_path):
+    """Writes a picture of a report: its top on a desk, its answers on a phone in the dark."""
+    with running_chromium() as browser:
+        with visit(browser, Path(page_path), DESK) as seen:
+            desk = _shot(seen.page, 0, _end_of(seen.page, "#charts") + 20, 860 / DESK[0])
+        with visit(browser, Path(page_path), PHONE, dark=True, device_scale_factor=2) as seen:
+            seen.page.click("#more-filters")
+            seen.page.check("[value=random]")
+            seen.page.click("#more-filters")
+            start, scale = _end_of(seen.page, "#rates") + 36, 0.9
+            phone = _shot(seen.page, start, start + desk.height / scale, scale / 2)
+    whole = Image.new("RGB", (desk.width + 20 + phone.width, desk.height), "white")
+    whole.paste(desk, (0, 0))
+    whole.paste(phone, (desk.width + 20, 0))
+    whole.quantize(256, Image.Quantize.FASTOCTREE, kmeans=2, dither=Image.Dither.NONE).save(picture_path, optimize=True)
+
+
+def _end_of(page, selector):
+    """How far down the page an element ends, px."""
+    return page.evaluate(f"document.querySelector('{selector}').getBoundingClientRect().bottom + scrollY")
+
+
+def _shot(page, top, bottom, scale):
+    clip = {"x": 0, "y": top, "width": page.viewport_size["width"], "height": bottom - top}
+    shot = Image.open(io.BytesIO(page.screenshot(clip=clip, full_page=True))).convert("RGB")
+    return shot.resize((round(shot.width * scale), round(shot.height * scale)), Image.Resampling.LANCZOS)
+
+
+if __name__ == "__main__":
+    portrait(*sys.argv[1:3])

@@ -119,6 +119,14 @@ def test_drawn_scenes_are_drawn_again_as_they_were():
     assert opener(row).tobytes() == sample.open().tobytes()
 
 
+@pytest.mark.parametrize("seed", [None, 5])
+def test_scenes_of_several_skills_are_found_too(seed):
+    dataset = open_dataset("scenes:one-box", n=12, seed=seed)
+    rows = [Prediction.of(one, None, error="not asked") for one in dataset]
+    opener = opener_of(header("scenes:one-box", meta=dataset.meta), rows)
+    assert [opener(row).size for row in rows] == [sample.size for sample in dataset]
+
+
 def test_rows_in_another_order_find_their_samples_by_id():
     dataset = open_dataset("scenes:place", n=6)
     rows = [Prediction.of(one, None, error="not asked") for one in dataset][::-1]

@@ -138,11 +138,8 @@ def reliability(calibrations: Sequence[Calibration | None]) -> str:
         if calibration is None:
             continue
         most = max(calibration.counts, default=1)
-        points = list(zip(calibration.confidence, calibration.accuracy, calibration.counts, strict=True))
-        path = " ".join(f"{across(min(max(x, 0), 1)):.2f},{_up(y):.2f}" for x, y, _ in points)
-        shapes.append(f'<polyline class="line thin {letter}" points="{path}"/>')
-        for x, y, count in points:
-            radius = 3 + 7 * (count / most) ** 0.5
+        for x, y, count in zip(calibration.confidence, calibration.accuracy, calibration.counts, strict=True):
+            radius = 2 + 9 * (count / most) ** 0.5
             title = f"<title>score {100 * x:.0f} %, right {100 * y:.1f} % of {count:,}</title>"
             place = f'cx="{across(min(max(x, 0), 1)):.2f}" cy="{_up(y):.2f}"'
             shapes.append(f'<circle class="disc {letter}" {place} r="{radius:.2f}">{title}</circle>')

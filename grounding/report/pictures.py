@@ -151,18 +151,16 @@ class _Opener:
             named: str | Path = self._name
             if self._root is not None and (Path(self._root).expanduser() / self._name).is_file():
                 named = Path(self._root).expanduser() / self._name
+            options: dict[str, Any] = {"stretched": True} if self._stretched else {}
+            drawn = self._meta if self._name.startswith("scenes:") else {}
+            options |= {name: drawn[name] for name in ("n", "style") if name in drawn}
             try:
-                self._dataset = open_dataset(named, root=self._root, images=self._images, **self._options())
+                self._dataset = open_dataset(named, root=self._root, images=self._images, **options)
+                if "seed" in drawn and self._dataset[0].id not in self._places:  # not the usual scenes
+                    self._dataset = open_dataset(named, seed=drawn["seed"], **options)
             except (OSError, ImportError) as error:
                 raise InputError(f"the data set {self._name!r} can't be opened: {error}") from None
         return self._dataset
-
-    def _options(self) -> dict[str, Any]:
-        """What the data set was opened with: stretched pictures; how many scenes, and how they are drawn."""
-        options: dict[str, Any] = {"stretched": True} if self._stretched else {}
-        if self._name.partition(":")[0] == "scenes":
-            options |= {name: self._meta[name] for name in ("n", "seed", "style") if name in self._meta}
-        return options
 
     def _sample(self, row: Prediction) -> Sample:
         """The sample of that id, which mostly stands in the data set where its row stands in the file."""
