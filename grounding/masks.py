@@ -88,11 +88,13 @@ class Mask:
         try:
             height, width = (int(side) for side in rle["size"])
             counts = rle["counts"]
-        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(counts, bytes):
+                counts = counts.decode("ascii", errors="replace")
+            runs = _runs_from_text(counts) if isinstance(counts, str) else [int(run) for run in counts]
+        except BoxError:
+            raise
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BoxError('run lengths come as {"size": [height, width], "counts": ...}') from error
-        if isinstance(counts, bytes):
-            counts = counts.decode("ascii", errors="replace")
-        runs = _runs_from_text(counts) if isinstance(counts, str) else [int(run) for run in counts]
         if height < 1 or width < 1 or min(runs, default=0) < 0 or sum(runs) != height * width:
             raise BoxError(f"the run lengths of a mask of {width} x {height} must be positive and add up to its pixels")
         return cls(width, height, None, counts if isinstance(counts, str) else _text_from_runs(runs))

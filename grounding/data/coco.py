@@ -160,12 +160,11 @@ class _Samples(Sequence[Sample]):
         file_name = writable(picture.entry["file_name"])
         more = picture.entry.get("meta")  # what `grounding data convert` found no other place for
         meta: dict[str, Any] = plain(more) if isinstance(more, dict) else {}
-        meta |= {"image_id": picture.id, "file_name": file_name}
+        meta |= {"image_id": plain(picture.id), "file_name": file_name}
         for things, prefix in ((picture.things, ""), (picture.crowd, "crowd_")):
             if things or not prefix:
-                meta[f"{prefix}annotation_ids"] = [thing.annotation.get("id") for thing in things]
-                meta[f"{prefix}category_ids"] = [thing.annotation["category_id"] for thing in things]
-                meta[f"{prefix}areas"] = [plain(thing.annotation.get("area")) for thing in things]
+                for key, told in (("annotation_ids", "id"), ("category_ids", "category_id"), ("areas", "area")):
+                    meta[prefix + key] = [plain(thing.annotation.get(told)) for thing in things]
         names = self._names
         if names is None:
             names = tuple(dict.fromkeys(thing.label for thing in (*picture.things, *picture.crowd)))
@@ -203,7 +202,7 @@ def _checked(data: Any, path: Path) -> dict[str, list[Any]]:
 def _pictures(entries: Iterable[Any], findings: Findings) -> dict[Hashable, _Picture]:
     found: dict[Hashable, _Picture] = {}
     for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not isinstance(entry.get("file_name"), str):
+        if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not _is_name(entry.get("file_name")):
             findings.add("unreadable line", f"no picture with an id and a file_name: {entry!r:.60}", entry=number)
         elif findings.new(_sample_id(entry), entry=number) and findings.size(
             entry.get("width"), entry.get("height"), entry=f"picture {entry['id']}"
@@ -220,7 +219,7 @@ def _pictures(entries: Iterable[Any], findings: Findings) -> dict[Hashable, _Pic
 def _categories(entries: Iterable[Any], findings: Findings) -> dict[Hashable, dict[str, Any]]:
     found: dict[Hashable, dict[str, Any]] = {}
     for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not isinstance(entry.get("name"), str):
+        if not isinstance(entry, dict) or not _is_id(entry.get("id")) or not _is_name(entry.get("name")):
             findings.add("unreadable line", f"no category with an id and a name: {entry!r:.60}", entry=number)
         elif entry["id"] in found:
             findings.add("duplicate id", f"the category {entry['id']!r} stands twice; the first is kept", entry=number)
@@ -301,6 +300,10 @@ def _is_polygon(values: Any) -> bool:
         and len(values) % 2 == 0
         and all(type(value) in (int, float) and math.isfinite(value) for value in values)
     )
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_id(value: Any) -> bool:

@@ -101,10 +101,11 @@ class LineReader:
     ) -> Sample:
         phrase, names = writable(row.get("phrase", "")), tuple(writable(name) for name in row.get("names", ()))
         task = row.get("task") or ("detect" if names and not phrase else "locate")
-        data = {"phrase": phrase, "task": task, "width": size[0], "height": size[1], "text": row.get("text", "")}
+        data = {"phrase": phrase, "task": task, "width": size[0], "height": size[1]}
+        data["text"] = writable(row.get("text", ""))
         truth = _truth(data, regions)
         if "truth" in row:
-            said = {**truth.to_json(), **row["truth"], "regions": []}
+            said = {**truth.to_json(), **plain(row["truth"]), "regions": []}
             truth = Grounding.from_json(said).replace(regions=regions, width=size[0], height=size[1])
         about = row.get("about", {})
         kind = row.get("kind")

@@ -26,6 +26,8 @@ def plain_line(row: Mapping[str, Any], line: int) -> tuple[dict[str, Any] | None
     made: dict[str, Any] = {key: row[key] for key in ("image", "width", "height", "task", "phrase") if key in row}
     made |= {"id": f"{row['seed']}/{line}", "kind": row["skill"]}
     made["meta"] = {"seed": row["seed"], "prompt": row["prompt"], "answer": answer}
+    if not isinstance(boxes, list):
+        return {**made, "boxes": boxes}, None  # whoever makes samples of lines says what is wrong with it
     if task == "describe":
         point = row.get("point")
         made["about"] = {"box": boxes[0]} if point is None and boxes else {"point": point}
