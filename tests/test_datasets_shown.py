@@ -96,4 +96,5 @@ def test_a_terminal_gets_the_designed_form_and_a_pipe_a_line_a_fact():
     show_summary(summary(), terminal)
     show_summary(summary(), pipe)
     assert "\t" not in terminal.getvalue()
+    assert pipe.getvalue().startswith("name\trefcoco:testA\nsource\trefs of the refer toolbox\nsamples\t5,655 (")
     assert "words a phrase\t3.5 (3 to 7)\n" in pipe.getvalue()

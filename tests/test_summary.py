@@ -6,7 +6,7 @@ from grounding import Grounding, Region
 from grounding.data.dataset import DataProblem, Dataset, StreamedDataset
 from grounding.data.pictures import NoPicture
 from grounding.data.sample import Sample
-from grounding.data.summary import summary_of, words_told
+from grounding.data.summary import by_kind, summary_of, words_told
 from grounding.masks import Mask
 
 SIZE = (400, 300)
@@ -42,7 +42,7 @@ def test_everything_is_counted_once():
     assert (summary.kinds, summary.names) == ({"color": 2}, 2)
     assert summary.tasks == {"locate": 3, "detect": 1}
     assert words_told(summary.words) == {"least": 1, "mean": 5 / 3, "most": 3}
-    assert [(kind, count, first.message) for kind, count, _, first in summary.by_kind()] == [
+    assert [(kind, count, first.message) for kind, count, _, first in by_kind(summary.problems)] == [
         ("no box", 2, "a"),
         ("empty box", 1, "b"),
     ]

@@ -66,6 +66,7 @@ def add_converting(data: Commands) -> None:
 def _convert(args: argparse.Namespace) -> None:
     """Writes the data set, and says what was lost."""
     from grounding.data.convert import convert
+    from grounding.data.summary import by_kind
 
     dataset = _opened(args)
     done = convert(
@@ -76,7 +77,7 @@ def _convert(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
         through=lambda samples: _watched(samples, "converting", dataset),
     )
-    for kind, count, kept in _counted(dataset):
+    for kind, count, kept, _ in by_kind(dataset.problems):
         print(f"grounding: {count:,} x {kind} in the data set{f', {kept:,} kept' if kept else ''}", file=sys.stderr)
     for sentence in done.losses:
         print(f"grounding: not held: {sentence}", file=sys.stderr)
@@ -133,13 +134,6 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             options[name] = value
     return options
-
-
-def _counted(dataset: Dataset | StreamedDataset) -> list[tuple[str, int, int]]:
-    """Each kind of problem: how often, and how many of these are kept all the same."""
-    kinds = dict.fromkeys(problem.kind for problem in dataset.problems)
-    those = {kind: [problem for problem in dataset.problems if problem.kind == kind] for kind in kinds}
-    return [(kind, len(found), sum(problem.kept for problem in found)) for kind, found in those.items()]
 
 
 def _watched(samples: Iterable[Sample], what: str, dataset: Dataset | StreamedDataset) -> Iterator[Sample]:

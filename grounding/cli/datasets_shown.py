@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from grounding.data.summary import SIZES, Summary, words_told
+from grounding.data.summary import SIZES, Summary, by_kind, words_told
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -24,10 +24,9 @@ def show_summary(summary: Summary, stream: TextIO | None = None) -> None:
 
         render(summary, Console(file=stream, highlight=False))
         return
-    rows = [(label, text, mark) for label, text, mark in _facts(summary) if label]
-    for label, text, mark in rows:
+    for label, text, mark in (("name", summary.name, ""), ("source", summary.source, ""), *_facts(summary)):
         stream.write(f"{label}\t{_seen(text)}{f' ({mark})' if mark else ''}\n")
-    for kind, count, kept, first in summary.by_kind():
+    for kind, count, kept, first in by_kind(summary.problems):
         stream.write(f"problem\t{kind}\t{count}\t{kept} kept\t{_seen(first.where)}: {_seen(first.message)}\n")
     for note in summary.notes:
         stream.write(f"note\t{_seen(note)}\n")
@@ -122,7 +121,7 @@ def _problems(summary: Summary) -> RenderableType:
     table.add_column("entries", justify="right")
     table.add_column("kept", justify="right", style="dim")
     table.add_column("the first of them", overflow="fold")
-    for kind, count, kept, first in summary.by_kind():
+    for kind, count, kept, first in by_kind(summary.problems):
         where = Text.assemble((_seen(first.where), "bold"), " ", _seen(first.message))
         table.add_row(kind, f"{count:,}", f"{kept:,}" if kept else "–", where)
     return table

@@ -44,13 +44,14 @@ class Summary:
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
 
-    def by_kind(self) -> list[tuple[str, int, int, DataProblem]]:
-        """Each kind of problem: how often, how many of these are kept all the same, and the first of them."""
-        found: dict[str, list[DataProblem]] = {}
-        for problem in self.problems:
-            found.setdefault(problem.kind, []).append(problem)
-        rows = [(kind, len(those), sum(one.kept for one in those), those[0]) for kind, those in found.items()]
-        return sorted(rows, key=lambda row: -row[1])
+
+def by_kind(problems: Iterable[DataProblem]) -> list[tuple[str, int, int, DataProblem]]:
+    """Each kind of problem: how often, how many of these are kept all the same, and the first of them."""
+    found: dict[str, list[DataProblem]] = {}
+    for problem in problems:
+        found.setdefault(problem.kind, []).append(problem)
+    rows = [(kind, len(those), sum(one.kept for one in those), those[0]) for kind, those in found.items()]
+    return sorted(rows, key=lambda row: -row[1])
 
 
 def summary_of(
