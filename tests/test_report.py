@@ -159,6 +159,17 @@ def test_two_models_are_compared_on_the_same_questions(tmp_path):
         assert one != two
 
 
+def test_another_question_under_the_same_id_is_not_shown_as_an_answer_to_this_one(tmp_path):
+    first, *rest = PREDICTIONS.rows
+    asked = first.truth.replace(phrase="something else")
+    changed = report_cases.Prediction(first.id, first.picture, asked, first.answer)
+    page = page_of(tmp_path, other=Predictions(PREDICTIONS.header, (changed, *rest)))
+    answers = {answer["id"]: answer["answers"] for answer in data_of(page)["answers"]}
+    assert answers[first.id][1] is None
+    assert answers[rest[0].id][1] is not None
+    assert "other questions under the same id" in words_of(page)
+
+
 def test_a_model_against_itself_has_two_names(tmp_path):
     assert data_of(page_of(tmp_path, other=PREDICTIONS))["models"] == ["tiny (A)", "tiny (B)"]
 

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from grounding import Grounding, Region
+from grounding.data.dataset import StreamedDataset
 from grounding.data.opening import open_dataset
 from grounding.data.predictions import Header, Prediction
 from grounding.errors import GroundingError, ImageError, InputError
-from grounding.report.pictures import LONGEST_PX, address_of, album_of, opener_of
+from grounding.report.pictures import LONGEST_PX, Opener, address_of, album_of
 from tests import report_cases
 
 ROWS = report_cases.rec(4).rows
@@ -90,8 +91,8 @@ def test_pictures_are_found_by_their_key_in_the_folder_of_pictures(tmp_path):
     Image.new("RGB", (40, 30), "#ff0000").save(tmp_path / "deep" / "COCO_val2014_000000000042.jpg")
     row = row_of("000000000042.jpg", (40, 30))
     for opened in (
-        opener_of(header("nothing.jsonl", images=str(tmp_path)), [row]),
-        opener_of(header("nothing.jsonl", images="/elsewhere"), [row], images=tmp_path),
+        Opener(header("nothing.jsonl", images=str(tmp_path)), [row], ()),
+        Opener(header("nothing.jsonl", images="/elsewhere"), [row], (), images=tmp_path),
     ):
         assert opened(row).getpixel((3, 3))[0] > 240
 
@@ -100,14 +101,14 @@ def test_stretched_copies_are_opened_in_the_shape_of_the_original(tmp_path):
     Image.new("RGB", (25, 25)).save(tmp_path / "a.png")
     row = row_of("a.png", (40, 30))
     given = header("x.jsonl", images=str(tmp_path), options={"stretched": True})
-    assert opener_of(given, [row])(row).size == (40, 30)
+    assert Opener(given, [row], ())(row).size == (40, 30)
 
 
 def test_a_picture_of_another_size_is_not_drawn_on(tmp_path):
     Image.new("RGB", (25, 25)).save(tmp_path / "a.png")
     row = row_of("a.png", (40, 30))
     with pytest.raises(InputError, match="another size"):
-        opener_of(header("x.jsonl", images=str(tmp_path)), [row])(row)
+        Opener(header("x.jsonl", images=str(tmp_path)), [row], ())(row)
 
 
 def test_drawn_scenes_are_drawn_again_as_they_were():
@@ -115,7 +116,7 @@ def test_drawn_scenes_are_drawn_again_as_they_were():
     sample = dataset[5]
     row = Prediction.of(sample, None, error="not asked")
     rows = [Prediction.of(one, None, error="not asked") for one in dataset]
-    opener = opener_of(header("scenes:place[:6]", meta=dataset.meta), rows)
+    opener = Opener(header("scenes:place[:6]", meta=dataset.meta), rows, ())
     assert opener(row).tobytes() == sample.open().tobytes()
 
 
@@ -123,15 +124,34 @@ def test_drawn_scenes_are_drawn_again_as_they_were():
 def test_scenes_of_several_skills_are_found_too(seed):
     dataset = open_dataset("scenes:one-box", n=12, seed=seed)
     rows = [Prediction.of(one, None, error="not asked") for one in dataset]
-    opener = opener_of(header("scenes:one-box", meta=dataset.meta), rows)
+    opener = Opener(header("scenes:one-box", meta=dataset.meta), rows, ())
     assert [opener(row).size for row in rows] == [sample.size for sample in dataset]
 
 
 def test_rows_in_another_order_find_their_samples_by_id():
     dataset = open_dataset("scenes:place", n=6)
     rows = [Prediction.of(one, None, error="not asked") for one in dataset][::-1]
-    opener = opener_of(header("scenes:place"), rows)
+    opener = Opener(header("scenes:place"), rows, ())
     assert opener(rows[0]).tobytes() == dataset[5].open().tobytes()
+
+
+def test_of_a_stream_only_what_is_wanted_is_kept_and_the_rest_is_not_read():
+    samples, read = list(open_dataset("scenes:place", n=20)), []
+
+    def stream(problems):
+        for sample in samples:
+            read.append(sample.id)
+            yield sample
+
+    rows = [Prediction.of(one, None, error="not asked") for one in samples]
+    opener = Opener(header("scenes:place"), rows, [rows[2], rows[6]])
+    opener._dataset = StreamedDataset("hub:x", stream)
+    assert opener.streamed
+    assert opener(rows[6]).size == samples[6].size
+    assert opener(rows[2]).size == samples[2].size
+    assert read == [sample.id for sample in samples[:7]]
+    with pytest.raises(InputError, match="no sample"):
+        opener(rows[0])
 
 
 def test_a_sample_that_is_not_there_any_more_is_named():
@@ -139,7 +159,7 @@ def test_a_sample_that_is_not_there_any_more_is_named():
     rows = [Prediction.of(one, None, error="not asked") for one in dataset]
     other = row_of("scene-1", (40, 30), id="gone")
     with pytest.raises(InputError, match="no sample 'gone'"):
-        opener_of(header("scenes:place"), [*rows, other])(other)
+        Opener(header("scenes:place"), [*rows, other], ())(other)
 
 
 def test_a_file_of_samples_is_found_in_the_folder_given_as_root(tmp_path):
@@ -148,13 +168,13 @@ def test_a_file_of_samples_is_found_in_the_folder_given_as_root(tmp_path):
     (tmp_path / "refs.jsonl").write_text(json.dumps(line) + "\n")
     dataset = open_dataset(tmp_path / "refs.jsonl")
     row = Prediction.of(dataset[0], None, error="not asked")
-    assert opener_of(header("refs.jsonl"), [row], root=tmp_path)(row).size == (40, 30)
+    assert Opener(header("refs.jsonl"), [row], (), root=tmp_path)(row).size == (40, 30)
 
 
 @pytest.mark.parametrize("name", ["no such data set", "refcoco:testA"])
 def test_a_data_set_that_is_not_here_is_an_error_that_a_page_can_tell(name):
     with pytest.raises(GroundingError):
-        opener_of(header(name), ROWS)
+        Opener(header(name), ROWS, ())
 
 
 def test_a_missing_picture_is_told_and_the_others_are_there():

@@ -117,7 +117,7 @@ def curve(curves: Sequence[Sequence[tuple[float, float]]], what: str) -> str:
             if named and len(curves) == 1:
                 beside = min(max(x + 3, _LEFT + 14), _RIGHT - 8)
                 shapes.append(f'<text class="over" x="{beside:.2f}" y="{y - 10:.2f}">{100 * share:.1f}</text>')
-    return _chart("curve", shapes, 272)
+    return _chart("curve", f"share of answers over the {what}", shapes)
 
 
 def reliability(calibrations: Sequence[Calibration | None]) -> str:
@@ -143,7 +143,7 @@ def reliability(calibrations: Sequence[Calibration | None]) -> str:
             title = f"<title>score {100 * x:.0f} %, right {100 * y:.1f} % of {count:,}</title>"
             place = f'cx="{across(min(max(x, 0), 1)):.2f}" cy="{_up(y):.2f}"'
             shapes.append(f'<circle class="disc {letter}" {place} r="{radius:.2f}">{title}</circle>')
-    return _chart("reliability", shapes, 272)
+    return _chart("reliability", "how often answers are right over the model's score", shapes)
 
 
 def histogram(counts: Sequence[Mapping[int, int]], ends: tuple[int, int]) -> str:
@@ -177,7 +177,7 @@ def histogram(counts: Sequence[Mapping[int, int]], ends: tuple[int, int]) -> str
                 place_of = f'x="{x + width / 2:.2f}" y="{_BOTTOM - height - 5:.2f}"'
                 shapes.append(f'<text class="over" {place_of}>{table[number]:,}</text>')
     shapes.append(_axis_name("said minus true"))
-    return _chart("histogram", shapes, 272)
+    return _chart("histogram", "how many answers are off by how much", shapes)
 
 
 def _grid(left: float = _LEFT, right: float = _RIGHT) -> str:
@@ -198,8 +198,9 @@ def _axis_name(text: str, left: float = _LEFT, right: float = _RIGHT) -> str:
     return f'<text class="axis-name" x="{(left + right) / 2:g}" y="{_BOTTOM + 36:g}">{html.escape(text)}</text>'
 
 
-def _chart(name: str, shapes: Sequence[str], height: float) -> str:
-    return f'<svg class="chart {name}" viewBox="0 0 420 {height:g}" role="img">{"".join(shapes)}</svg>'
+def _chart(name: str, label: str, shapes: Sequence[str]) -> str:
+    opening = f'<svg class="chart {name}" viewBox="0 0 420 272" role="img" aria-label="{html.escape(label)}">'
+    return f"{opening}{''.join(shapes)}</svg>"
 
 
 def _up(share: float) -> float:

@@ -100,36 +100,41 @@ def address_of(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def opener_of(
-    header: Header, rows: Sequence[Prediction], *, root: str | Path | None = None, images: str | Path | None = None
-) -> OpenPicture:
-    """Opens pictures in the folder of pictures, or through the data set that the header names.
+class Opener:
+    """Opens the picture of a prediction: by its key in the folder of pictures, else by its id in the data set.
 
+    `wanted`: the rows whose pictures a page cannot do without; of a streamed data set these alone are kept.
     Raises GroundingError where the first picture is in no such folder and the data set can't be opened.
     """
-    opener = _Opener(header, rows, root or header.root, images or header.images)
-    if rows and opener.in_folder(rows[0]) is None:
-        opener.open_dataset()
-    return opener
-
-
-class _Opener:
-    """Opens the picture of a prediction: by its key in the folder of pictures, else by its id in the data set."""
 
     def __init__(
-        self, header: Header, rows: Sequence[Prediction], root: str | Path | None, images: str | Path | None
+        self,
+        header: Header,
+        rows: Sequence[Prediction],
+        wanted: Iterable[Prediction],
+        *,
+        root: str | Path | None = None,
+        images: str | Path | None = None,
     ) -> None:
-        self._name = re.sub(r"(\[:\d+\])+$", "", header.dataset)  # without what `Dataset.take` adds
+        self._name = re.sub(r"(\[\d*:\d+\])+$", "", header.dataset)  # without what `take` adds
         self._stretched = bool(header.options.get("stretched"))
         self._meta = header.meta
-        self._root, self._images = root, images
+        self._root, self._images = root or header.root, images or header.images
+        self._wanted = {row.id for row in wanted}
         self._places = {row.id: place for place, row in enumerate(rows)}
         self._dataset: Dataset | StreamedDataset | None = None
         self._by_id: dict[str, Sample] | None = None
         try:
-            self._folder = None if images is None else Folder(images, stretched=self._stretched)
+            self._folder = None if self._images is None else Folder(self._images, stretched=self._stretched)
         except GroundingError:  # a folder of another machine
             self._folder = None
+        if rows and self.in_folder(rows[0]) is None:
+            self.open_dataset()
+
+    @property
+    def streamed(self) -> bool:
+        """Whether pictures come out of a stream, so that only those wanted are to be asked for."""
+        return isinstance(self._dataset, StreamedDataset)
 
     def __call__(self, row: Prediction) -> Image.Image:
         picture = self.in_folder(row)
@@ -156,7 +161,8 @@ class _Opener:
             options |= {name: drawn[name] for name in ("n", "style") if name in drawn}
             try:
                 self._dataset = open_dataset(named, root=self._root, images=self._images, **options)
-                if "seed" in drawn and self._dataset[0].id not in self._places:  # not the usual scenes
+                # pictures are drawn from other seeds than usual where the usual ones are not in the file
+                if "seed" in drawn and next(iter(self._dataset)).id not in self._places:
                     self._dataset = open_dataset(named, seed=drawn["seed"], **options)
             except (OSError, ImportError) as error:
                 raise InputError(f"the data set {self._name!r} can't be opened: {error}") from None
@@ -169,10 +175,22 @@ class _Opener:
             sample = dataset[place]
         else:
             if self._by_id is None:
-                self._by_id = {sample.id: sample for sample in dataset if sample.id in self._places}
+                self._by_id = self._gathered(dataset)
             if row.id not in self._by_id:
                 raise InputError(f"there is no sample {row.id!r} in the data set that is here")
             sample = self._by_id[row.id]
         if sample.picture.key != row.picture:
             raise InputError(f"{row.id!r} is about another picture in the data set that is here")
         return sample
+
+    def _gathered(self, dataset: Dataset | StreamedDataset) -> dict[str, Sample]:
+        """Samples by id; of a stream, whose samples hold their pictures, no more than is needed."""
+        if isinstance(dataset, Dataset):
+            return {sample.id: sample for sample in dataset if sample.id in self._places}
+        found: dict[str, Sample] = {}
+        for sample in dataset:
+            if sample.id in self._wanted:
+                found[sample.id] = sample
+                if len(found) == len(self._wanted):
+                    break
+        return found

@@ -17,7 +17,7 @@ from grounding.metrics.wording import kind_by_words
 from grounding.report.choosing import first_of, orders_of
 from grounding.report.page import page_of
 from grounding.report.panels import panels_of
-from grounding.report.pictures import Album, OpenPicture, album_of, opener_of
+from grounding.report.pictures import Album, Opener, OpenPicture, album_of
 from grounding.report.rows import ROW_BYTES, fitting, row_of
 from grounding.report.sides import Side, keys_of, sides_of
 from grounding.report.summary import conditions_of, facts_of, figures_of, flips_of, headline_of, notes_of, rates_of
@@ -89,14 +89,15 @@ def write_report(
     reason = None
     if open_picture is None:
         try:
-            open_picture = opener_of(first.header, first.rows, root=root, images=images)
+            wanted = [first.rows[place] for place in answers.wanted]
+            open_picture = Opener(first.header, first.rows, wanted, root=root, images=images)
         except GroundingError as error:
             reason = str(error)
     album = Album()
     if open_picture is not None:
-        wanted, spare = answers.wanted, answers.orders.get("random", [])
+        spare = [] if getattr(open_picture, "streamed", False) else answers.orders.get("random", [])
         album = album_of(
-            [first.rows[place] for place in wanted],
+            [first.rows[place] for place in answers.wanted],
             [first.rows[place] for place in spare],
             open_picture,
             progress=progress,
@@ -114,29 +115,21 @@ class _Answers:
     def __init__(self, sides: Sequence[Side], gallery: int) -> None:
         self.sides = sides
         self.rows = sides[0].predictions.rows
-        self.verdicts = [self._verdicts(side) for side in sides]
-        columns = [[table.get(row.id) for row in self.rows] for table in self.verdicts]
-        others = columns[1] if len(columns) > 1 else None
-        self.orders = orders_of(self.rows, columns[0], others)
-        self.wanted = first_of(self.orders, columns[0], others, gallery)
-
-    @staticmethod
-    def _verdicts(side: Side) -> dict[str, Verdict]:
-        return {verdict.id: verdict for verdict in side.scores.verdicts}
+        self.columns = [_column(self.rows, side) for side in sides]
+        """For each model one entry a row: its line and what that was worth; None twice where it was not asked."""
+        judged = [[verdict for _, verdict in column] for column in self.columns]
+        others = judged[1] if len(judged) > 1 else None
+        self.orders = orders_of(self.rows, judged[0], others)
+        self.wanted = first_of(self.orders, judged[0], others, gallery)
 
     def data(self, album: Album) -> tuple[dict[str, Any], list[int]]:
         """What the scripts read, and places of the questions in it: all, unless there are too many."""
-        tables = [{row.id: row for row in side.predictions.rows} for side in self.sides]
-
-        def judged(row: Prediction) -> list[tuple[Prediction | None, Verdict | None]]:
-            pairs = zip(tables, self.verdicts, strict=True)
-            return [(table.get(row.id), verdicts.get(row.id)) for table, verdicts in pairs]
-
         by_words = BY_WORDS in self.sides[0].scores.groups
         kinds = [kind_by_words(row.phrase) if by_words and row.phrase else row.kind for row in self.rows]
+        answers = zip(*self.columns, strict=True)
         made = [
-            row_of(row, judged(row), kind, row.picture in album.addresses)
-            for row, kind in zip(self.rows, kinds, strict=True)
+            row_of(row, answer, kind, row.picture in album.addresses)
+            for row, answer, kind in zip(self.rows, answers, kinds, strict=True)
         ]
         wanted = dict.fromkeys([*self.wanted, *self.orders.get("random", [])])
         kept = fitting(made, list(wanted), ROW_BYTES)
@@ -144,7 +137,7 @@ class _Answers:
         keys = dict.fromkeys(self.rows[place].picture for place in kept)
         sizes = {row.picture: (row.truth.width, row.truth.height) for row in self.rows}
         number = {key: index for index, key in enumerate(keys)}
-        answers = [{**made[place], "picture": number[made[place]["picture"]]} for place in kept]
+        shown = [{**made[place], "picture": number[made[place]["picture"]]} for place in kept]
         return {
             "scoring": self.sides[0].scores.scoring,
             "measure": self.sides[0].measure,
@@ -152,8 +145,24 @@ class _Answers:
             "errors": {name: title_of(name) for name in ERRORS},
             "pictures": [[key, *sizes[key], album.addresses.get(key)] for key in keys],
             "orders": {name: [new[place] for place in order if place in new] for name, order in self.orders.items()},
-            "answers": answers,
+            "answers": shown,
         }, kept
+
+
+def _column(rows: Sequence[Prediction], side: Side) -> list[tuple[Prediction | None, Verdict | None]]:
+    lines = {line.id: line for line in side.predictions.rows}
+    verdicts = {verdict.id: verdict for verdict in side.scores.verdicts}
+    column: list[tuple[Prediction | None, Verdict | None]] = []
+    for row in rows:
+        line = lines.get(row.id)
+        same = line is not None and _asked(line) == _asked(row)
+        column.append((line, verdicts.get(row.id)) if same else (None, None))
+    return column
+
+
+def _asked(row: Prediction) -> tuple[Any, ...]:
+    """The question: two files may ask different ones under one id."""
+    return (row.phrase, row.truth.regions, row.truth.width, row.truth.height)
 
 
 _ORDERS = {
