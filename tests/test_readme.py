@@ -3,6 +3,7 @@
 import doctest
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,18 @@ def commands():
                 yield line, output
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A place that looks like the clone's root, to write into; what one command leaves there the next one finds."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "docs").symlink_to(ROOT / "docs")
+    return folder
+
+
 @pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """A place that looks like the clone's root, to write into."""
-    (tmp_path / "docs").symlink_to(ROOT / "docs")
-    monkeypatch.chdir(tmp_path)
+def clone(place, monkeypatch):
+    """That place, to work in."""
+    monkeypatch.chdir(place)
 
 
 @needs_weights
@@ -47,10 +55,16 @@ def test_python_of_the_readme_runs(clone, capsys):
 @pytest.mark.parametrize(("line", "promised"), list(commands()), ids=lambda value: value if "\n" not in value else "")
 def test_command_of_the_readme_runs(clone, capsys, line, promised):
     program, *arguments = shlex.split(line)
-    assert program == "grounding"
-    if "docs/examples" in line and not (WEIGHTS / "config.json").is_file():
+    run = main
+    if program == "python":
+        flag, module, *arguments = arguments
+        assert flag == "-m"
+        run = import_module(module).main
+    else:
+        assert program == "grounding"
+    if not (WEIGHTS / "config.json").is_file():
         pytest.skip("this copy holds no weights")
-    assert main(arguments) == 0
+    assert run(arguments) == 0
     out = capsys.readouterr().out
     if promised:
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -28,7 +28,7 @@ READERS: dict[str, Reader] = {
     "refcoco+": Reader("refcoco+:val | testA | testB", _REFCOCO, "RefCOCO+ (UNC)"),
     "refcocog": Reader("refcocog:val | test", _REFCOCO, "RefCOCOg (UMD)"),
     "refcocog-google": Reader("refcocog-google:val", _REFCOCO, "RefCOCOg (Google), whose train and val share pictures"),
-    "grefcoco": Reader("grefcoco:val | testA | testB", "grounding.data.grefcoco:open_grefcoco", "none, one or several"),
+    "grefcoco": Reader("grefcoco:val | testA | testB", "grounding.data.grefcoco:open_grefcoco", "gRefCOCO"),
     "ref-l4": Reader("ref-l4:val | test", "grounding.data.ref_l4:open_ref_l4", "Ref-L4"),
     "flickr30k": Reader("flickr30k:val | test", "grounding.data.flickr30k:open_flickr30k", "Flickr30k Entities"),
     "coco": Reader("coco:val2017 | val2014 ...", "grounding.data.coco:open_coco", "COCO instances"),
