@@ -74,12 +74,12 @@ function fillSelects() {
   const verdicts = two
     ? [['both', 'Both right'], ['only-a', 'Only A right'], ['only-b', 'Only B right'], ['neither', 'Neither right']]
     : [['right', graded ? 'Worth 50 % or more' : 'Right'], ['wrong', graded ? 'Worth under 50 %' : 'Wrong']];
-  options(byId('verdict'), 'Right and wrong', verdicts.map(([value, text]) => [value, text, pairs.get(value) || 0]));
+  options(byId('verdict'), 'All answers', verdicts.map(([value, text]) => [value, text, pairs.get(value) || 0]));
   const errors = tally(answers.map((answer) => answer.answers.flatMap((given) => (given && given.error ? [given.error] : clean(given) ? ['right'] : []))));
   const names = [...errors.keys()].sort((a, b) => (a === 'right' ? -1 : b === 'right' ? 1 : errors.get(b) - errors.get(a)));
-  options(byId('error'), 'Every outcome', names.map((name) => [name, name === 'right' ? 'Right' : data.errors[name] || name, errors.get(name)]));
+  options(byId('error'), 'All outcomes', names.map((name) => [name, name === 'right' ? 'Right' : data.errors[name] || name, errors.get(name)]));
   const kinds = tally(answers.map((answer) => (answer.kind ? [answer.kind] : [])));
-  options(byId('kind'), 'Every kind', [...kinds].map(([name, count]) => [name, name, count]));
+  options(byId('kind'), 'All kinds', [...kinds].map(([name, count]) => [name, name, count]));
 }
 
 // ---- one answer in words

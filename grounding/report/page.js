@@ -23,9 +23,12 @@ const NO_FILTER = { words: '', verdict: '', error: '', kind: '', pictured: false
 
 function setUpFilters() {
   fillSelects();
-  const patches = [swatch('truth'), 'true'];
-  data.models.forEach((name, model) => patches.push(swatch(LETTERS[model]), two ? `${LETTERS[model].toUpperCase()}: ${name}` : 'answered'));
-  byId('swatches').append(...patches);
+  const named = data.models.map((name, model) => [LETTERS[model], two ? `${LETTERS[model].toUpperCase()}: ${name}` : 'answered']);
+  for (const [of, name] of [['truth', 'true'], ...named]) {
+    const patch = element('span');
+    patch.append(swatch(of), name);
+    byId('swatches').append(patch);
+  }
   byId('words').addEventListener('input', () => {
     state.words = byId('words').value.trim().toLowerCase();
     update();
