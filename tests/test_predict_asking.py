@@ -143,6 +143,12 @@ def test_missing_pictures_are_counted_beforehand_and_no_reason_to_give_up(folder
     assert len(errors(ask(Moody(folder), folder, give_up_after=2))) == 6
 
 
+def test_damaged_pictures_are_counted_after_what_can_be_asked(folder):
+    for number in range(2):
+        (folder / "pictures" / f"{number}.png").write_bytes(b"damaged")
+    assert len(errors(ask(Moody(folder), folder, give_up_after=2))) == 4
+
+
 def test_failures_are_doubtful_until_something_is_answered(folder):
     chunk = chunk_of(folder)
     asker = Asker(Moody(folder, bad=("of 2",)))

@@ -1,6 +1,7 @@
 """A Ray cluster works on a run: the file is that of a plain one, also when a worker or the driver is killed."""
 
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from grounding.errors import BackendError, CheckpointError, ConfigError, InputError, MissingExtraError
 from grounding.predict import predict
+from grounding.predict.plan import Plan
 from tests.predicting import ENVIRONMENT, SlowPicture, data, lines_in, rows, run, start, wait_for, write_data
 
 for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_UV_RUN_RUNTIME_ENV"):
@@ -118,6 +120,28 @@ def test_a_model_that_cannot_be_loaded_on_a_worker_is_told_in_its_own_words(ray,
     with pytest.raises(CheckpointError, match=r"empty is no model's directory: it has no config\.json") as caught:
         on_ray(folder, model=folder / "empty")
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_worker_that_differs_from_the_header_answers_nothing(folder):
+    pyarrow = pytest.importorskip("pyarrow")
+    from grounding.predict.on_ray import AskChunks, ModelToLoad
+
+    model = ModelToLoad(f"scripted:{folder / 'script.jsonl'}", None, None, {})
+    first, *_ = data(folder)
+    facts = model.facts(model.load(), first)
+    (chunk, *_) = Plan(data(folder), 3)
+    table = pyarrow.Table.from_pylist([{"chunk": 0, "work": pickle.dumps(chunk)}])
+
+    (row,) = AskChunks(model, facts, first, {})(table).to_pylist()
+    assert (row["stop"], row["questions"], row["lines"].count(b"\n")) == ("", 3, 3)
+    (row,) = AskChunks(model, replace(facts, versions={"torch": "1"}), first, {})(table).to_pylist()
+    assert "workers differ" in row["stop"]
+    assert row["lines"] == b""
+
+
+def test_more_gpus_than_a_machine_has_are_refused_rather_than_waited_for(ray, folder):
+    with pytest.raises(ConfigError, match=r"2 actors with 1 GPUs each are more than the 0 of this machine"):
+        on_ray(folder, ray_gpus=1.0)
 
 
 def test_another_run_s_file_is_refused(ray, folder, expected):

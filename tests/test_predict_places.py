@@ -58,6 +58,19 @@ def test_a_run_on_another_machine_goes_on_with_what_stands_at_the_address(folder
 def test_copies_are_sent_while_the_run_goes_on(folder, bucket, monkeypatch):
     monkeypatch.setattr(places, "SECONDS_BETWEEN_COPIES", 0.0)
     monkeypatch.setattr(places, "SHARE_OF_TIME", 0)
+    sent = []
+
+    class Looking(Moody):
+        def _generate(self, requests):
+            if bucket.exists("/bucket/out.jsonl"):
+                sent.append(bucket.cat_file("/bucket/out.jsonl").count(b"\n"))
+            return super()._generate(requests)
+
+    predict(data(folder), Looking(folder), ADDRESS, batch=3)
+    assert sent == [4, 7, 10, 13, 16, 19, 22, 25, 28]
+
+
+def test_a_run_that_is_stopped_sends_what_it_has(folder, bucket):
     with pytest.raises(KeyboardInterrupt):
         predict(data(folder), Moody(folder, bad=("of 5",), error=KeyboardInterrupt()), ADDRESS, batch=3)
     assert there(bucket, folder) == rows(plain(folder))[:16]

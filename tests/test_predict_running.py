@@ -7,7 +7,8 @@ import time
 import pytest
 
 import grounding
-from grounding.backends.scripted import open_script
+from grounding.backends.base import Question
+from grounding.backends.scripted import Scripted, open_script
 from grounding.data.dataset import Dataset, StreamedDataset
 from grounding.data.opening import open_dataset
 from grounding.data.predictions import read_predictions
@@ -146,6 +147,14 @@ def test_a_checkpoint_that_was_trained_on_is_another_model(tmp_path, folder):
     save(1)
     with pytest.raises(InputError, match=r"options\.weights was .* and is "):
         predict(first, tmp_path / "tiny", tmp_path / "out.jsonl", device="cpu")
+
+
+def test_half_a_character_in_an_answer_survives(folder):
+    model = Scripted([(Question("locate"), "what? \ud83d")])
+    out = folder / "out.jsonl"
+    assert predict(data(folder), model, out).unreadable == 30
+    assert {row.answer.text for row in read_predictions(out).rows} == {"what? \ud83d"}
+    assert predict(data(folder), model, out).asked == 0
 
 
 # ---- other runs, other places

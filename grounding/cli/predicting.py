@@ -24,7 +24,7 @@ def add_predicting(commands: Commands, arguments: Sequence[str]) -> None:
         _predict,
         epilog="example: grounding predict refcoco:testA --root refer/data --images coco/train2014 --out testA.jsonl",
     )
-    predict.add_argument("dataset", help="such as refcoco:testA, or a file; `grounding data show` lists and shows them")
+    predict.add_argument("dataset", help="such as refcoco:testA, or a file; an unknown name lists all")
     predict.add_argument(
         "--out", default="predictions.jsonl", help="the file, or an address such as s3://... (default: %(default)s)"
     )

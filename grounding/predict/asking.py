@@ -51,14 +51,12 @@ class Asker:
         seed_everything(self.seed, chunk.number)
         samples = chunk.samples
         got: dict[int, Grounding | Exception] = {}
-        askable = []
+        askable = [place for place, picture in enumerate(pictures) if not isinstance(picture, Exception)]
+        if askable:
+            got |= self._answers(chunk, pictures, askable)
         for place, picture in enumerate(pictures):
             if isinstance(picture, Exception):
                 got[place] = self._failed(picture, known=samples[place].picture.missing())
-            else:
-                askable.append(place)
-        if askable:
-            got |= self._answers(chunk, pictures, askable)
         return [
             Prediction.of(sample, None, error=sentence(found), chunk=chunk.number)
             if isinstance(found, Exception)

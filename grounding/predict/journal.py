@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -91,10 +91,6 @@ class Journal:
             line = found.line._replace(start=start + found.line.start)
             self.lines.setdefault(found.chunk, {})[found.id] = line
 
-    def touch(self) -> None:
-        """Says that this process still lives: the file's time is now."""
-        os.utime(self._file.fileno())
-
     def parts(self) -> list[Path]:
         """Files beside this one in which processes of a stopped run left their lines.
 
@@ -159,6 +155,7 @@ class Journal:
         self._end = 0
         self._file.truncate(0)
         self._write(_first_line(header))
+        _sync_names(self.path.parent)
         return self._end
 
     def _repair(self, stream: BinaryIO, end: int) -> int:
@@ -195,6 +192,7 @@ class Journal:
             fresh = _open(aside)
             _lock(fresh, self.path)
             aside.replace(self.path)
+            _sync_names(self.path.parent)
         except OSError as error:
             aside.unlink(missing_ok=True)
             raise _unwritable(self.path, error) from error
@@ -214,7 +212,8 @@ class Journal:
             os.fsync(self._file.fileno())
             self._end += len(data)
         except OSError as error:
-            self._file.truncate(self._end)
+            with suppress(OSError):  # else the next run cuts off what is torn
+                self._file.truncate(self._end)
             raise _unwritable(self.path, error) from error
 
 
@@ -247,6 +246,16 @@ def _locked(path: Path) -> Any:
 def _open(path: Path) -> Any:
     """The file, made where there is none, for writing at once and whole: without a buffer."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+
+
+def _sync_names(folder: Path) -> None:
+    """Waits until the disk knows which files the folder has, where a system can be asked that of a folder."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _lock(file: Any, path: Path) -> None:

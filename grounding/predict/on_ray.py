@@ -11,7 +11,7 @@ import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from grounding import errors
 from grounding.backends import load
 from grounding.data.sample import Sample
-from grounding.errors import BackendError, GroundingError, MissingExtraError
+from grounding.errors import BackendError, ConfigError, GroundingError, MissingExtraError
 from grounding.predict.asking import Asker, GaveUpError
 from grounding.predict.header import ModelFacts, facts_of, weights_fingerprint
 from grounding.predict.journal import Journal
@@ -33,7 +33,6 @@ WINDOW = 20_000
 """Chunks that are handed to the cluster at a time; with more questions than that actors start anew in between."""
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns of a change to come
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }
 
@@ -58,12 +57,22 @@ class Cluster:
     """A Ray cluster in use, and what each actor may take of it."""
 
     def __init__(self, ray: Any, options: PredictOptions) -> None:
+        """Raises ConfigError where a cluster of this machine alone can never have so many actors."""
         self.ray = ray
         there = ray.cluster_resources()
         gpus = there.get("GPU", 0)
         self.gpus = options.ray_gpus if options.ray_gpus is not None else float(bool(gpus))
         most = gpus / self.gpus if self.gpus else there.get("CPU", 1)
         self.workers = options.ray_workers or max(1, int(most))
+        if options.ray_address is None and self.workers * self.gpus > gpus:
+            raise ConfigError(
+                f"{self.workers} actors with {self.gpus:g} GPUs each are more than the {gpus:g} of this machine: give "
+                "fewer --ray-workers, or less --ray-gpus"
+            )
+
+    def placed(self, model: ModelToLoad) -> ModelToLoad:
+        """The model as an actor is to load it: on the CPU where it has no GPU of its own."""
+        return model if self.gpus or model.device else replace(model, device="cpu")
 
     def facts(self, model: ModelToLoad, first: Sample) -> tuple[ModelFacts, tuple[str, ...]]:
         """What a header says of the model as a worker sees it, and its tasks. Raises what loading it raised there."""
@@ -167,6 +176,7 @@ def cluster(options: PredictOptions) -> Iterator[Cluster]:
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if options.ray_address is None:
             quiet["include_dashboard"] = False
+            quiet["num_cpus"] = max(os.cpu_count() or 1, options.ray_workers or 1)  # more actors may share few cores
         try:
             ray.init(options.ray_address, **quiet)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:

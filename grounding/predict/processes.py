@@ -1,9 +1,9 @@
 """Owns the work of several processes on one run, as torchrun starts them: who asks what, and who is alive.
 
 They talk through files beside the predictions and need nothing else. The first process opens the file and writes down,
-in a run file, how far it was; from that all of them know what is left, and each asks every so-manieth chunk of it into
-a part of its own. The first takes the parts in. A process that lives touches its file every second; what one leaves
-undone that does so no more, the first asks itself.
+in a run file, how far it was; from that all of them know what is left, and of n processes each asks every n-th chunk of
+it into a part of its own. The first takes the parts in. A process that lives touches its file every second; what one
+leaves undone that does so no more, the first asks itself.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ from grounding.predict.summary import Summary
 from grounding.predict.working import Run
 
 BEAT_SECONDS = 1.0
+"""Between two signs of life."""
 STALE_SECONDS = 30.0
 """A process that gave no sign of life for so long is taken for dead."""
 JOIN_SECONDS = 600.0
 """How long the others wait for the first process, and it for them: loading a large model may take minutes."""
 LOOK_SECONDS = 0.5
+"""Between two looks at what the others do."""
 
 
 @dataclass(frozen=True, slots=True)

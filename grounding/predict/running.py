@@ -104,9 +104,9 @@ def _on_ray(run: Run, head: Callable[[ModelFacts], Header], first: Sample, model
 
     if isinstance(model, Grounder):
         raise ConfigError(f"workers of a Ray cluster load the model themselves: give its name, not {model.name} loaded")
-    to_load = ModelToLoad(model, **loading)
     run.progress.wait("starting the cluster, and the model on it")
     with cluster(run.options) as ray:
+        to_load = ray.placed(ModelToLoad(model, **loading))
         facts, tasks = ray.facts(to_load, first)
         check_tasks(run.plan.dataset, first, facts.name, tasks)
         with run.open(head(facts)) as journal:

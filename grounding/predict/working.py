@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from grounding.backends.base import Grounder
 from grounding.data.predictions import Header, Prediction, lines_of
-from grounding.errors import BackendError
+from grounding.errors import BackendError, OutputError
 from grounding.metrics.judging import FAILED
 from grounding.predict.asking import Asker, GaveUpError
 from grounding.predict.header import problems_of
@@ -42,7 +42,9 @@ class Done(NamedTuple):
     def of(cls, chunk: Chunk, rows: Sequence[Prediction], *, doubtful: bool) -> Done:
         """Of a chunk's predictions."""
         failed = sum(row.answer is None for row in rows)
-        return cls(len(rows), chunk.pictures, failed, "".join(lines_of(rows)).encode(), doubtful)
+        # half a surrogate pair, which only JSON can hold, is written as JSON escapes it
+        lines = "".join(lines_of(rows)).encode("utf-8", "backslashreplace")
+        return cls(len(rows), chunk.pictures, failed, lines, doubtful)
 
 
 @dataclass
@@ -76,7 +78,12 @@ class Run:
             for part in parts:
                 part.unlink()
             run_file(journal.path).unlink(missing_ok=True)
-            yield journal
+            try:
+                yield journal
+            except BaseException:
+                with suppress(OutputError):  # what stopped the run is the thing to tell
+                    self.place.save(now=True)
+                raise
         self.place.close()
 
     @contextmanager
