@@ -190,13 +190,55 @@ def test_a_registered_extension_opens_no_door(monkeypatch):
 
 def test_the_machine_itself_looks_up_no_class(monkeypatch, tmp_path):
     """The second lock, with the first one open."""
-    monkeypatch.setattr("grounding.data.unpickling.check_plain", lambda data, name: None)
+    monkeypatch.setattr("grounding.data.unpickling.check_plain", lambda data, name: False)
     mark = tmp_path / "it-ran"
     with pytest.raises(InputError, match=r"asks for (posix|nt)\.system"):
         plain_pickle(pickle.dumps(Runs(os.system, f"touch {mark}"), 2), "refs.p")
     with pytest.raises(InputError, match="persistent object 'x'"):
         plain_pickle(b"Px\n.", "refs.p")
     assert not mark.exists()
+
+
+# ---- files that would keep the machine busy for ever, or break it
+
+
+def steps(*parts):
+    return b"".join(parts)
+
+
+TUPLE_OF_TUPLES = b")" + b"\x85" * 100_000
+LAUGHS = b"\x80\x04)\x940" + b"".join(b"h%ch%c\x86\x940" % (n, n) for n in range(60))
+"""A tuple of the one before, twice: 2 ** 60 empty ones in the last, and hashing goes through them all."""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        steps(b"}", TUPLE_OF_TUPLES, b"Ns."),
+        steps(b"(", TUPLE_OF_TUPLES, b"Nd."),
+        steps(LAUGHS, b"}h\x3cNs."),
+        steps(LAUGHS, b"}(h\x3cNu."),
+        steps(LAUGHS, b"}](N0h\x3c0h\x3cp99\n1g99\nNs."),
+        b"}(K\x01N((tNtNu.",
+    ],
+    ids=["deep", "deep, DICT", "shared", "shared, SETITEMS", "hidden", "among others"],
+)
+def test_a_tuple_is_no_key_as_hashing_it_can_break_the_machine(data):
+    with pytest.raises(InputError, match=r"refs\.p, byte \d+ makes a tuple the key of a dict"):
+        plain_pickle(data, "refs.p")
+
+
+@pytest.mark.parametrize("data", [b"}(tttNs.", b"}(K\x01\x86Nu.", b"}h\x09\x85Ns.", b")1.", b")000."])
+def test_a_file_of_tuples_in_a_wrong_order_is_damaged(data):
+    with pytest.raises(InputError, match="damaged pickle"):
+        plain_pickle(data, "refs.p")
+
+
+def test_ints_that_hash_alike_are_too_long_to_be_many():
+    """All of them hash to 0: a dict of a million would take hours."""
+    keys = (b"\x8a\x10" + (n * (2**61 - 1)).to_bytes(16, "little") + b"N" for n in range(1, 100))
+    with pytest.raises(InputError, match="an int of 16 bytes"):
+        plain_pickle(steps(b"}(", *keys, b"u."), "refs.p")
 
 
 # ---- damaged and outsized files

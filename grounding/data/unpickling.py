@@ -3,6 +3,9 @@
 A pickle is a program for a small machine that can call any function there is. So the whole program is read first, step
 by step, and a file that holds any step but those which build plain values is refused by that step's name, before it
 runs. The machine that then runs it has its doors closed as well: looking up a class and persistent ids both refuse.
+
+Plain steps can do harm, too: a dict hashes its keys, and hashing a tuple goes through all that is in it, which may be
+the same tuple a million times over or a million tuples in one another. So keys are no tuples.
 """
 
 from __future__ import annotations
@@ -21,9 +24,8 @@ MAX_BYTES = 128 * 2**20
 """A byte of pickle can become sixty bytes of memory, so larger files are refused; RefCOCO's refs are far smaller."""
 PLAIN = "dict, list, tuple, int, float, str, None and bool"
 
-_STEPS = re.compile(
-    rb"""(?:
-      [()\]}aesutdl01N\x85-\x89\x94]     # containers, marks, None, True, False; \x94 remembers
+_STEP = rb"""(?:
+      [(\]}aesudl01N\x88\x89\x94]         # containers, marks, None, True, False; \x94 remembers
     | [Kqh\x80].                          # one byte: an int, a place in the memory, the protocol
     | M..                                 # two
     | [Jj].{4}                            # four
@@ -33,15 +35,19 @@ _STEPS = re.compile(
     | p\d{1,7}\n                          # a place in the memory, likewise
     | F[-+.\w]{1,40}\n                    # a float in letters
     | [SV][^\n]*\n                        # strings with escapes
-    )*+""",
-    re.DOTALL | re.VERBOSE,
-)
-"""Steps whose end can be told without counting. `*+` gives nothing back, so that time grows with length alone."""
+    )"""
+"""A step whose end can be told without counting, tuples left out."""
+_ONE_STEP = re.compile(_STEP, re.DOTALL | re.VERBOSE)
+_STEPS = re.compile(_STEP + rb"*+", re.DOTALL | re.VERBOSE)
+"""`*+` gives nothing back, so that time grows with length alone."""
+_TUPLES = {ord(")"): 0, ord("t"): None, 0x85: 1, 0x86: 2, 0x87: 3}
+"""Steps that make a tuple, and of how many values; None: of all above the mark."""
 _COUNTED = {0x55: 1, 0x54: 4, 0x8C: 1, 0x58: 4, 0x8D: 8, 0x8A: 1}
 """Steps that begin with a count of bytes, and how many bytes that count has: strings, and one int."""
-_STOP, _FRAME, _LONG1 = 0x2E, 0x95, 0x8A
+_STOP, _PROTO, _FRAME, _LONG1 = 0x2E, 0x80, 0x95, 0x8A
 _OPCODES = {ord(step.code): step for step in pickletools.opcodes}
-_LONGEST_INT_BYTES = 16
+_LONGEST_INT_BYTES = 9
+"""64 bits and a sign. Of longer ones, millions hash alike, and a dict of those takes hours."""
 
 
 def load_plain_pickle(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
@@ -63,8 +69,10 @@ def load_plain_pickle(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
 
 def plain_pickle(data: bytes, name: str) -> Any:
     """What the bytes of a pickle hold; see `load_plain_pickle`. `name` stands for the file in messages."""
-    check_plain(data, name)
+    tuples = check_plain(data, name)
     try:
+        if tuples:
+            _check_keys(data, name)
         return _Closed(io.BytesIO(data)).load()
     except InputError:
         raise
@@ -73,9 +81,9 @@ def plain_pickle(data: bytes, name: str) -> Any:
         raise InputError(f"{name} is a damaged pickle ({reason}): fetch it again") from None
 
 
-def check_plain(data: bytes, name: str) -> None:
-    """Raises InputError unless every step up to the last builds plain values; runs nothing."""
-    at, strings = 0, [b"", b""]
+def check_plain(data: bytes, name: str) -> bool:
+    """Whether any step makes a tuple. Raises InputError unless all of them build plain values; runs nothing."""
+    at, strings, tuples = 0, [b"", b""], False
     while True:
         matched = _STEPS.match(data, at)
         assert matched is not None
@@ -84,8 +92,11 @@ def check_plain(data: bytes, name: str) -> None:
             raise InputError(f"{name} is no whole pickle: it stops at byte {at} without an end; fetch it again")
         code = data[at]
         if code == _STOP:
-            return
-        if code == _FRAME:
+            return tuples
+        if code in _TUPLES:
+            tuples = True
+            at += 1
+        elif code == _FRAME:
             _count(data, at, 8, name)
             at += 9  # what is in the frame are steps again
         elif code in _COUNTED:
@@ -98,6 +109,70 @@ def check_plain(data: bytes, name: str) -> None:
             strings = [strings[1], data[start : min(at, start + 80)]]
         else:
             _refuse(data, at, name, strings)
+
+
+def _check_keys(data: bytes, name: str) -> None:
+    """Raises InputError where a tuple becomes a key, KeyError or IndexError where more is taken than is there.
+
+    Goes through steps that were found to be plain ones, with the machine's stack in mind: all that is told of a value
+    is whether it is a tuple.
+    """
+    stack: list[bool] = []
+    below: list[list[bool]] = []  # what lies under each mark
+    memory: dict[int, bool] = {}
+    at = 0
+    while (code := data[at]) != _STOP:
+        start, at = at, _end(data, at)
+        step, keys = chr(code), []
+        if step == "(":
+            below.append(stack)
+            stack = []
+        elif step in "tlde1u" or (step == "0" and not stack):
+            above, stack = stack, below.pop()
+            if step in "tld":
+                stack.append(step == "t")
+            if step in "du":
+                keys = above[::2]
+        elif step in "0a":
+            stack.pop()
+        elif step == "s":
+            keys = [stack[-2]]
+            del stack[-2:]
+        elif code in _TUPLES:
+            for _ in range(_TUPLES[code] or 0):
+                stack.pop()
+            stack.append(True)
+        elif step in "pqr\x94":
+            memory[len(memory) if step == "\x94" else _place(data[start:at])] = stack[-1]
+        elif step in "ghj":
+            stack.append(memory[_place(data[start:at])])
+        elif code not in (_FRAME, _PROTO):
+            stack.append(False)
+        if any(keys):
+            raise InputError(
+                f"{name}, byte {start} makes a tuple the key of a dict, whose keys are strings and numbers in any data "
+                "set's file: get the file from a source you trust"
+            )
+
+
+def _end(data: bytes, at: int) -> int:
+    """Where the plain step that begins here ends."""
+    code = data[at]
+    if code in _TUPLES:
+        return at + 1
+    if code == _FRAME:
+        return at + 9
+    if code in _COUNTED:
+        width = _COUNTED[code]
+        return at + 1 + width + int.from_bytes(data[at + 1 : at + 1 + width], "little")
+    matched = _ONE_STEP.match(data, at)
+    assert matched is not None
+    return matched.end()
+
+
+def _place(step: bytes) -> int:
+    """The place in the memory that a step names, in letters or bytes."""
+    return int(step[1:]) if step[:1] in b"pg" else int.from_bytes(step[1:], "little")
 
 
 def _count(data: bytes, at: int, width: int, name: str) -> int:
