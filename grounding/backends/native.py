@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from grounding.backends.base import Answer, Grounder, Request
+from grounding.backends.base import Answer, Grounder, Question, Request
 from grounding.backends.hub import pick_device, pick_dtype, quiet_transformers
 from grounding.codecs.grammar import Grammar
-from grounding.errors import BackendError, CheckpointError, ConfigError
-from grounding.images import Canvas
+from grounding.errors import BackendError, CheckpointError, ConfigError, InputError
+from grounding.images import Canvas, open_image
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
+from grounding.model.answers import Row
 from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer
-from grounding.result import Region
+from grounding.model.looking import attention_over_patches, coordinate_places
+from grounding.result import Grounding, Region
 
 FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
@@ -94,8 +98,43 @@ class Native(Grounder):
         self.codec = processor.codec_object
         self.model = model
         self.processor = processor
-        self.decoder = Decoder(model, processor, options)
+        self.decoder = _Watched(model, processor, options)
         self.constrained = constrained
+
+    def twin(self) -> Native:
+        """Another one over the same weights, which may be asked at the same time by another thread."""
+        return Native(self.name, self.model, self.processor, self.decoder.options, constrained=self.constrained)
+
+    def watch(self, each_token: Callable[[], None] | None) -> None:
+        """From now on `each_token` is called after every token written; what it raises ends the answer."""
+        self.decoder.each_token = each_token
+
+    @property
+    def tokens_written(self) -> int:
+        """How many tokens of answers it has written since it was opened."""
+        return self.decoder.timing.tokens
+
+    @property
+    def patch_grid(self) -> tuple[int, int]:
+        """Patches along one side of the square that the model sees, and the side of a patch in its pixels."""
+        side = round(self.processor.image_tokens**0.5)
+        return side, self.model.config.image_size // side
+
+    def look(self, image: Any, question: Question, answer: Grounding, region: int) -> NDArray[np.float64]:
+        """(side, side) where the model looked while it wrote the box of `answer.regions[region]`, 0 to 1.
+
+        `question`: what was asked of `image`. Rows from top to bottom of what the model sees, which is the whole
+        picture squashed to a square. Raises InputError where the answer has no coordinates for that region.
+        """
+        picture = open_image(image)
+        text = answer.text if answer.raw is None else answer.raw
+        if not 0 <= region < len(answer.regions):
+            raise InputError(f"the answer has {len(answer.regions)} regions, and none numbered {region}")
+        boxes = coordinate_places(self.processor.encode_answers([text])[0], self.decoder.first, self.decoder.bins)
+        if answer.task == "segment" or len(boxes) < len(answer.regions):
+            raise InputError("this answer does not write one box of four coordinates for each region")
+        prompt = self.prompt_of(question, *picture.size)
+        return attention_over_patches(self.model, self.processor, picture, prompt, text, boxes[region])
 
     def _generate(self, requests: Sequence[Request]) -> list[Answer]:
         with self._telling_of_memory():
@@ -129,6 +168,18 @@ class Native(Grounder):
             raise BackendError(
                 f"{self.name} ran out of memory on {self.model.device}: load it with a smaller batch_size or on the cpu"
             ) from error
+
+
+class _Watched(Decoder):
+    """A decoder that can be stopped between two tokens."""
+
+    each_token: Callable[[], None] | None = None
+
+    def _steps(self, asks: Sequence[Ask]) -> Iterator[Row]:
+        for row in super()._steps(asks):
+            if self.each_token is not None:
+                self.each_token()
+            yield row
 
 
 def _answer(written: ModelAnswer) -> Answer:

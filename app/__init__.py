@@ -1,0 +1,1 @@
+"""The web demo: click and ask a picture. A program of the clone, run as `python -m app`; nothing imports it."""

@@ -1,0 +1,49 @@
+"""Owns the models that the operator allows, and lends each to so many answers at a time as it can write."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import grounding
+from grounding.errors import UnknownModelError
+
+from .settings import SHIPPED
+
+
+class Models:
+    """Models by name. The first is loaded at the start, others when they are first asked."""
+
+    def __init__(self, names: Sequence[str], workers: int) -> None:
+        self.names, self.workers = tuple(names), workers
+        self._free: dict[str, queue.SimpleQueue[Any]] = {}
+        self._first: dict[str, Any] = {}
+        self._loading = threading.Lock()
+
+    def open(self, name: str) -> Any:
+        """The model of that name, to be read, not asked. Raises UnknownModelError for one that is not allowed."""
+        if name not in self.names:
+            raise UnknownModelError(f"no model named {name[:60]!r} here; choose one of: {', '.join(self.names)}")
+        with self._loading:
+            if name not in self._first:
+                model = grounding.load(None if name == SHIPPED else name)
+                # One whose state must not be shared by threads, and has no twins, is lent to one answer at a time.
+                twins = [model.twin() for _ in range(self.workers - 1)] if hasattr(model, "twin") else []
+                free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+                for one in (model, *twins):
+                    free.put(one)
+                self._first[name], self._free[name] = model, free
+        return self._first[name]
+
+    @contextmanager
+    def lent(self, name: str) -> Iterator[Any]:
+        """A model that nobody else asks until it is given back; waits for one."""
+        self.open(name)
+        model = self._free[name].get()
+        try:
+            yield model
+        finally:
+            self._free[name].put(model)
