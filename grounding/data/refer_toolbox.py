@@ -99,7 +99,7 @@ def _is_ref(ref: Any) -> bool:
 
 
 def _hashable(id: Any) -> Any:
-    """The id, or what it is instead: a container out of a pickle may be too much to be shown."""
+    """The id, or what it is instead of a number or a word."""
     return id if isinstance(id, int | float | str) else f"a {type(id).__name__}"
 
 

@@ -5,7 +5,9 @@ by step, and a file that holds any step but those which build plain values is re
 runs. The machine that then runs it has its doors closed as well: looking up a class and persistent ids both refuse.
 
 Plain steps can do harm, too: a dict hashes its keys, and hashing a tuple goes through all that is in it, which may be
-the same tuple a million times over or a million tuples in one another. So keys are no tuples.
+the same tuple a million times over or a million tuples in one another. So keys are no tuples. And lists that stand in
+one another many times over are small in the file and endless to whoever goes through them. So what comes out has no
+more values than its file has bytes, each counted as often as it stands there.
 """
 
 from __future__ import annotations
@@ -46,6 +48,10 @@ _COUNTED = {0x55: 1, 0x54: 4, 0x8C: 1, 0x58: 4, 0x8D: 8, 0x8A: 1}
 """Steps that begin with a count of bytes, and how many bytes that count has: strings, and one int."""
 _STOP, _PROTO, _FRAME, _LONG1 = 0x2E, 0x80, 0x95, 0x8A
 _OPCODES = {ord(step.code): step for step in pickletools.opcodes}
+_SPARE_VALUES = 100_000
+"""May come out beyond those that a file has bytes for, so that small files can repeat themselves."""
+_DEEPEST = 50
+"""Containers in one another; refs have five."""
 _LONGEST_INT_BYTES = 9
 """64 bits and a sign. Of longer ones, millions hash alike, and a dict of those takes hours."""
 
@@ -53,8 +59,9 @@ _LONGEST_INT_BYTES = 9
 def load_plain_pickle(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Any:
     """What a pickle holds, made of dict, list, tuple, int, float, str, None and bool; any protocol, Python 2's too.
 
-    Byte strings of Python 2 come as str: UTF-8, or Latin-1 where they are not. Raises InputError that names what else
-    is in the file; then nothing of the file has run.
+    Byte strings of Python 2 come as str: UTF-8, or Latin-1 where they are not. Nothing in it holds itself, so that it
+    can be walked, shown and compared. Raises InputError that names what else is in the file; then nothing of the file
+    has run.
     """
     path = Path(path)
     try:
@@ -73,12 +80,36 @@ def plain_pickle(data: bytes, name: str) -> Any:
     try:
         if tuples:
             _check_keys(data, name)
-        return _Closed(io.BytesIO(data)).load()
+        value = _Closed(io.BytesIO(data)).load()
     except InputError:
         raise
     except Exception as error:  # the machine raises nearly anything on steps in a wrong order; all of it means damage
         reason = str(error) or type(error).__name__
         raise InputError(f"{name} is a damaged pickle ({reason}): fetch it again") from None
+    _check_extent(value, len(data) + _SPARE_VALUES, name)
+    return value
+
+
+def _check_extent(value: Any, most: int, name: str) -> None:
+    """Raises InputError where there are more than `most` values in one another, or more than _DEEPEST levels."""
+    count, level = 0, [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for entry in level:
+            if isinstance(entry, dict):
+                below += entry.values()
+            elif isinstance(entry, list | tuple):
+                below += entry
+            if count + len(below) > most:
+                raise InputError(
+                    f"{name} holds more than {most:,} values, as its lists and dicts stand in it many times over: "
+                    "get the file from a source you trust"
+                )
+        if not below:
+            return
+        count += len(below)
+        level = below
+    raise InputError(f"{name} has more than {_DEEPEST} lists and dicts in one another: it is no data set's file")
 
 
 def check_plain(data: bytes, name: str) -> bool:
