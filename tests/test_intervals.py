@@ -40,6 +40,18 @@ def test_the_same_numbers_give_the_same_interval():
     assert ratio_figures(columns, pictures) != ratio_figures(columns, pictures, seed=1)
 
 
+def test_the_order_of_the_questions_says_nothing():
+    rng = np.random.default_rng(5)
+    values, pictures = rng.uniform(size=60) < 0.7, [f"{number // 2}.jpg" for number in range(60)]
+    order = rng.permutation(60)
+    columns, mixed = ({"x": Column.mean(part)} for part in (values, values[order]))
+    there, others = pictures, [pictures[place] for place in order]
+    assert ratio_figures(mixed, others) == ratio_figures(columns, there)
+    assert ratio_differences(mixed, {"x": Column.mean(~values[order])}, others) == ratio_differences(
+        columns, {"x": Column.mean(~values)}, there
+    )
+
+
 def test_nothing_below_the_line_is_no_value_and_one_picture_no_interval():
     columns = {"none": Column.mean([1, 1], among=[False, False]), "one": Column.mean([1, 0], among=[True, False])}
     figures = ratio_figures(columns, ["a", "b"])

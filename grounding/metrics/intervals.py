@@ -2,7 +2,8 @@
 
 Questions about one picture share its difficulty, so they are not drawn one by one: pictures are (the cluster bootstrap,
 Field and Welsh, JRSS B 2007), with replacement, as many as there are; the interval is from the 2.5th to the 97.5th
-percentile of the figure over the draws. The seed is fixed: the same file gives the same interval.
+percentile of the figure over the draws. The seed is fixed and pictures are drawn in the order of their names: the same
+answers give the same interval, whatever order they stand in.
 
     N  questions      K  pictures      C  figures      D  draws
 """
@@ -93,9 +94,9 @@ def ratio_differences(
 
 
 def _by_picture(columns: Sequence[Column], pictures: Sequence[str]) -> Floats:
-    """(K, 2C) sums of what each picture's questions add: first above the line, then below."""
-    number: dict[str, int] = {}
-    place = np.array([number.setdefault(picture, len(number)) for picture in pictures], np.intp)
+    """(K, 2C) sums of what each picture's questions add, by their names: first above the line, then below."""
+    number = {picture: place for place, picture in enumerate(sorted(set(pictures)))}
+    place = np.array([number[picture] for picture in pictures], np.intp)
     parts = [*(column.above for column in columns), *(column.below for column in columns)]
     return np.stack([np.bincount(place, part, minlength=len(number)) for part in parts], axis=1)
 
