@@ -31,12 +31,17 @@ def test_a_region_without_a_label_is_of_the_one_name_asked_for():
     assert Categories.of([asked]).number_of(Region((0, 0, 1, 1)), asked) == 1
 
 
-def test_questions_about_one_picture_are_one_picture():
-    cases = [case([CAT], names=("cat",)), case([DOG], names=("dog",)), case([CAT], picture="b.jpg")]
+def test_questions_about_one_picture_are_judged_apart_in_the_order_of_their_pictures():
+    cases = [case([CAT], picture="b.jpg"), case([CAT], names=("cat",)), case([DOG], names=("dog",))]
     truth, _ = coco_entries(cases)
-    assert truth.pictures == {"a.jpg": 1, "b.jpg": 2}
-    assert [one["image_id"] for one in truth.objects] == [1, 1, 2]
+    assert [one["image_id"] for one in truth.objects] == [3, 1, 2]
     assert truth.sizes[1] == (100, 100)
+
+
+def test_one_question_answered_twice_does_not_answer_another_about_the_same_thing():
+    twice, nothing = [Region(CAT.box, "cat"), Region(CAT.box, "cat")], []
+    scores = coco_ap_of([case([CAT], twice), case([CAT], nothing)])
+    assert scores.numbers["AR100"] == pytest.approx(0.5)
 
 
 def test_crowds_stand_among_the_objects_as_crowds():

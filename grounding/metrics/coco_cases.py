@@ -1,4 +1,4 @@
-"""Owns the way from questions and answers to COCO's entries: pictures and names become numbers, regions annotations."""
+"""Owns the way from questions and answers to COCO's entries: names become numbers, and regions annotations."""
 
 from __future__ import annotations
 
@@ -66,22 +66,24 @@ def coco_entries(
 ) -> tuple[Truth, Results]:
     """What is true and what was answered, for COCO's evaluator.
 
-    Questions about one picture are one picture. An object's area, which decides its size, is its mask's where it has
-    one, else its box's. Regions of names that are no category stay outside: COCO has no place for them. No region with
-    a score: each gets 1, and the order written decides; some with one: those without rank last. A region without a mask
-    gets that of its box where `kind` is "segm".
+    Each question is a picture of its own, so that an answer counts for its own question alone; where questions about
+    one picture ask for other names, COCO's numbers are the same either way. An object's area, which decides its size,
+    is its mask's where it has one, else its box's. Regions of names that are no category stay outside: COCO has no
+    place for them. No region with a score: each gets 1, and the order written decides; some with one: those without
+    rank last. A region without a mask gets that of its box where `kind` is "segm".
     """
     categories = categories or Categories.of(cases)
     # Between equal scores the picture's number decides. COCO's files are named by their ids, so this is COCO's order.
-    pictures = {key: number for number, key in enumerate(sorted({case.picture for case in cases}), 1)}
+    order = sorted(range(len(cases)), key=lambda place: (cases[place].picture, cases[place].id))
+    pictures = {place: number for number, place in enumerate(order, 1)}
     sizes: dict[int, tuple[int, int] | None] = {}
     objects: list[dict[str, Any]] = []
     detections: list[dict[str, Any]] = []
     regions = [region for case in cases if case.answer for region in case.answer.regions]
     scores = [region.score for region in regions if region.score is not None]
     unscored = min(scores) - 1 if scores else 1.0
-    for case in cases:
-        picture = pictures[case.picture]
+    for place, case in enumerate(cases):
+        picture = pictures[place]
         size = sizes[picture] = (case.truth.width, case.truth.height)
         for crowd, true in enumerate((case.truth.regions, case.crowd)):
             for region in true:
