@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -47,7 +48,7 @@ def _detection(split: str, root: Path | None, images: Path | None, stretched: bo
     from grounding.data.opening import open_dataset
 
     options: dict[str, Any] = {"stretched": True} if stretched else {}
-    name = split if Path(split).expanduser().is_file() else f"coco:{split}"
+    name = split if os.path.isfile(os.path.expanduser(split)) else f"coco:{split}"
     return open_dataset(name, root=root, images=images, **options)
 
 

@@ -29,8 +29,8 @@ class Folder:
         if path is not None and is_address(path):
             self._listed = list_pictures(os.fspath(path), ENDINGS, DEPTH)
         elif path is not None:
-            self.path = Path(path).expanduser()
-        if self.path is not None and not self.path.is_dir():
+            self.path = Path(os.path.expanduser(path))
+        if self.path is not None and not os.path.isdir(self.path):
             raise InputError(f"there is no folder of pictures {str(self.path)!r}: give another images=")
 
     def find(self, name: str, size: tuple[int, int] | None = None) -> Picture:
@@ -53,7 +53,7 @@ class Folder:
             return wanted
         if self.path is not None and not wanted.is_absolute() and ".." not in wanted.parts:
             straight = self.path / wanted
-            if straight.is_file():
+            if os.path.isfile(straight):  # Path.is_file raises where a name is too long for one
                 return straight
         number = _COCO.fullmatch(wanted.stem)
         for stem in (wanted.stem, *(number.groups() if number else ())):
@@ -72,12 +72,25 @@ class Folder:
         for _ in range(DEPTH):
             below: list[Path] = []
             for folder in level:
-                with os.scandir(folder) as entries:
-                    for entry in sorted(entries, key=lambda entry: entry.name):
-                        if entry.is_dir(follow_symlinks=True):
-                            below.append(Path(entry.path))
-                        elif os.path.splitext(entry.name)[1].lower() in ENDINGS:
-                            found.setdefault(os.path.splitext(entry.name)[0], Path(entry.path))
+                for entry in _listed(folder):
+                    try:
+                        is_folder, is_file = entry.is_dir(), entry.is_file()
+                    except OSError:  # a link that leads to itself
+                        continue
+                    stem, ending = os.path.splitext(entry.name)
+                    if is_folder:
+                        below.append(Path(entry.path))
+                    elif is_file and ending.lower() in ENDINGS:
+                        found.setdefault(stem, Path(entry.path))
             level = below
         numbers = {match[1]: path for stem, path in found.items() if (match := _COCO.fullmatch(stem))}
         return numbers | found
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, by name. Raises InputError where that can't be told."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"the folder of pictures {folder} can't be listed: {error.strerror or error}") from None

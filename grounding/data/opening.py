@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -62,8 +63,8 @@ def open_dataset(
     kind, colon, split = str(name).partition(":")
     if colon and kind.lower() in READERS:
         return _opened(READERS[kind.lower()], (kind.lower(), split), name, root=root, images=images, **options)
-    path = Path(name).expanduser()
-    if path.exists():
+    path = _home(name)
+    if os.path.exists(path):  # unlike Path's own, it is no error where a name is too long to be one
         return _opened(FILE, (path,), name, root=root, images=images, **options)
     known = ", ".join(reader.form for reader in (*READERS.values(), FILE))
     raise InputError(f"no data set named {str(name)!r}, and no file of that name; known: {known}")
@@ -73,10 +74,13 @@ def _opened(reader: Reader, first: tuple[Any, ...], name: str | Path, **options:
     root, images = options["root"], options["images"]
     if root is not None and is_address(root):
         raise InputError(f"annotations are read from this machine, not from {root}: fetch them, and give their folder")
+    home = None if root is None else _home(root)
+    if home is not None and not os.path.isdir(home):
+        raise InputError(f"there is no folder {str(root)!r}: give another root=")
     folders = {
-        "root": None if root is None else Path(root).expanduser(),
+        "root": home,
         # an address stays as it is: a Path would take one of its slashes
-        "images": images if images is None or is_address(images) else Path(images).expanduser(),
+        "images": images if images is None or is_address(images) else _home(images),
     }
     module, _, function = reader.opener.partition(":")
     opener = getattr(import_module(module), function)
@@ -88,3 +92,8 @@ def _opened(reader: Reader, first: tuple[Any, ...], name: str | Path, **options:
         raise InputError(f"{name} has no option {strange[0]!r}; its options are {', '.join(known)}")
     opened: Dataset = opener(*first, **{**options, **folders})
     return opened
+
+
+def _home(path: str | Path) -> Path:
+    """The path with ~ spelt out; where there is no such user it stays, and no file will be found."""
+    return Path(os.path.expanduser(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ class FilePicture(Picture):
         return picture.resize(self.stretched_from, Image.Resampling.BICUBIC)
 
     def missing(self) -> bool:
-        return not self.path.is_file()
+        return not os.path.isfile(self.path)
 
 
 @dataclass(frozen=True, slots=True)

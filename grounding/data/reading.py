@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def load_jsonl(path: str | Path, findings: Findings) -> Iterator[tuple[int, dict
 
 def first_existing(root: Path, names: Sequence[str]) -> Path | None:
     """The first of `names` that is a file below `root`; None if none is."""
-    return next((root / name for name in names if (root / name).is_file()), None)
+    return next((root / name for name in names if os.path.isfile(root / name)), None)
 
 
 def _is_number(value: Any) -> bool:

@@ -78,8 +78,6 @@ def open_refcoco(
         raise InputError(f"no layout {layout!r}; known: {', '.join(LAYOUTS)}")
     if root is None:
         raise InputError(f"{kind} needs root=, the folder its annotations lie in")
-    if not root.is_dir():
-        raise InputError(f"there is no folder {str(root)!r}: give another root=")
     name = f"{kind}:{split}"
     chosen, path = _find(kind, split, root, scoring, layout)
     folder = pictures_near(root, images, stretched=stretched)
