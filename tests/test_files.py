@@ -150,6 +150,7 @@ def test_parquet_with_pictures_goes_to_the_reader_of_the_hub(tmp_path):
         ("a.json", json.dumps({"images": 3, "annotations": []}), "COCO instances"),
         ("a.p", "not a pickle", "needs instances.json beside it"),
         ("a.csv", "x,y\n1,2\n", "begins with 'x,y"),
+        ("a.csv", "x\ry,z", "begins with 'x"),
     ],
 )
 def test_what_is_no_data_set_is_said_in_one_sentence(tmp_path, name, text, said):

@@ -28,6 +28,16 @@ def test_a_damaged_file_is_one_sentence(tmp_path, read, content):
     assert "\n" not in str(caught.value)
 
 
+def test_a_column_whose_name_is_no_text_is_one_sentence(tmp_path):
+    import pyarrow.parquet as parquet
+
+    parquet.write_table(pyarrow.table({"abcdefgh": [1]}), tmp_path / "a.parquet", store_schema=False)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(whole.replace(b"abcdefgh", b"abc\xfeefgh"))
+    with pytest.raises(InputError, match="can't be read as parquet"):
+        parquet_columns(tmp_path / "a.parquet")
+
+
 def test_without_the_package_the_line_to_install_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match="pip install 'grounding-vlm"):

@@ -69,10 +69,18 @@ def _reader(path: Path, start: bytes) -> tuple[Callable[..., Any], dict[str, Any
         return _list_reader(path)
     if text.startswith("{"):
         return _object_reader(path, text)
-    if {"image", "left", "top", "right", "bottom"} <= set(next(csv.reader([text.partition("\n")[0].strip()]), [])):
+    if {"image", "left", "top", "right", "bottom"} <= _columns(text):
         return _elsewhere("toloka:read_csv"), {}
     seen = repr(text[:40]) if text else "nothing"
     raise InputError(f"{path.name} begins with {seen}, as no format known here does; known: {FORMATS}")
+
+
+def _columns(text: str) -> set[str]:
+    """The names in the first line, if it is one of a csv file."""
+    try:
+        return set(next(csv.reader([text.partition("\n")[0].strip()]), []))
+    except csv.Error:
+        return set()
 
 
 def _elsewhere(where: str) -> Callable[..., Any]:

@@ -29,5 +29,6 @@ def _read(path: Path, read: Callable[[Any], T]) -> T:
         raise MissingExtraError("parquet files need pyarrow: pip install 'grounding-vlm[eval]'") from error
     try:
         return read(parquet)
-    except (OSError, arrow.ArrowException) as error:
-        raise InputError(f"{path} can't be read as parquet: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError, arrow.ArrowException) as error:  # ValueError: a name that is no UTF-8
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path} can't be read as parquet: {reason}") from None
