@@ -42,6 +42,12 @@ def test_a_box_that_is_none_is_left_out_and_its_picture_stays(tmp_path):
     assert told(data) == [("empty box", "boxes.jsonl, line 1"), ("no box", "boxes.jsonl, line 1")]
 
 
+def test_a_label_that_is_no_word_is_named_and_not_asked_for(tmp_path):
+    data = read(tmp_path, [row(boxes=((None, [0, 0, 1, 1]), (["cat"], [0, 0, 1, 1]), ("cow", [0, 0, 1, 1])))])
+    assert (data[0].truth.labels, data[0].names) == (("cow",), ("cow",))
+    assert told(data) == [("unreadable line", "boxes.jsonl, line 1")] * 2
+
+
 def test_lines_that_make_no_sense_are_named(tmp_path):
     data = read(tmp_path, [row(), row(), row("b.jpg", width=0), {"image": "c.jpg"}])
     assert len(data) == 1

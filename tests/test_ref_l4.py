@@ -74,6 +74,17 @@ def test_bad_rows_are_named(tmp_path):
     assert [problem.entry for problem in data.problems] == [2, 3, 4, 5]
 
 
+def test_a_row_without_an_id_that_files_can_hold_is_named_or_mended(tmp_path):
+    path = tmp_path / "ref-l4-val.jsonl"
+    path.write_text("".join(json.dumps(row(id)) + "\n" for id in (None, [1], "\ud800", 5)))
+    data = open_dataset("ref-l4:val", root=tmp_path)
+    assert [sample.id for sample in data] == ["?", "5"]
+    assert told(data) == [
+        ("unreadable line", "ref-l4-val.jsonl, line 1"),
+        ("unreadable line", "ref-l4-val.jsonl, line 2"),
+    ]
+
+
 def test_the_same_rows_are_read_as_jsonl(tmp_path):
     (tmp_path / "ref-l4-val.jsonl").write_text(json.dumps(row(1)) + "\n")
     assert len(open_dataset("ref-l4:val", root=tmp_path)) == 1

@@ -36,7 +36,8 @@ def read_labelled_boxes(path: Path, *, name: str, folder: Folder, split: str | N
     """
     findings = Findings(path)
     rows = list(load_jsonl(path, findings))
-    names = tuple(sorted({writable(str(box["label"])) for _, row in rows if speaks(row) for box in row["boxes"]}))
+    labels = (box["label"] for _, row in rows if speaks(row) for box in row["boxes"])
+    names = tuple(sorted({writable(label) for label in labels if isinstance(label, str)}))
     samples = []
     for line, row in rows:
         if split is not None and row.get("split") != split:
@@ -69,9 +70,13 @@ def _sample(
     size = (int(row["width"]), int(row["height"]))
     regions = []
     for entry in row["boxes"]:
+        label = entry["label"]
+        if not isinstance(label, str):
+            findings.add("unreadable line", f"a box's label is no name but {label!r:.40}", line=line)
+            continue
         box = findings.box(entry.get(_BOX), _FORM, size, line=line)
         if box is not None:
-            regions.append(Region(box, writable(str(entry["label"]))))
+            regions.append(Region(box, writable(label)))
     truth = Grounding("", tuple(regions), "", *size, task="detect")
     meta = rest(row, ("image", "width", "height", "boxes"))
     return Sample(folder.find(image, size), "", truth, image, task="detect", names=names, meta=meta)

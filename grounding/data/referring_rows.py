@@ -188,6 +188,11 @@ class _Reader:
             findings.add("unreadable line", f"its {dialect.picture!r} names no picture but is {named!r:.40}", **where)
             return
         id = self._id(row, named, split)
+        if id is None:
+            findings.add(
+                "unreadable line", f"its {dialect.id!r} is no id but {row.get(dialect.id or '')!r:.40}", **where
+            )
+            return
         if not isinstance(phrase, str) or not phrase.strip():
             findings.add("unreadable line", f"its {dialect.phrase!r} is no expression but {phrase!r:.40}", **where)
             return
@@ -207,13 +212,14 @@ class _Reader:
         truth = Grounding(phrase, regions, "", *size)
         self.samples.append(Sample(picture, phrase, truth, id, meta=self.meta | rest(row, self._used)))
 
-    def _id(self, row: dict[str, Any], named: str, split: Any) -> str:
+    def _id(self, row: dict[str, Any], named: str, split: Any) -> str | None:
         """The row's own, or its picture's or object's name and how many of its expressions there were, this one too.
 
-        It counts rows that are left out, so that mending one changes no other id.
+        It counts rows that are left out, so that mending one changes no other id. None where the row lacks its own.
         """
         if self.dialect.id is not None:
-            return str(row.get(self.dialect.id))
+            own = row.get(self.dialect.id)
+            return writable(str(own)) if isinstance(own, int | str) else None
         thing = str(row.get("img_id") or Path(named).stem)
         base = writable(thing if split is None else f"{split}/{thing}")
         self._numbers[base] = self._numbers.get(base, 0) + 1
