@@ -127,6 +127,7 @@ MISTAKES = [
     ("place", {"style": "cubist"}, "no style 'cubist'"),
     ("place", {"style": "stickers"}, "need each other"),
     ("one-box", {"n": 3}, "at least 6"),
+    ("place", {"seed": -1}, "seed is -1"),
     ("place", {"colour": "red"}, "no option 'colour'"),
 ]
 

@@ -72,6 +72,7 @@ def test_whole_pairs_come_together():
 MISTAKES = [
     ("juggling", {}, "no probe 'juggling'; known: clutter, small-text, spatial, ordinals"),
     ("clutter", {"n": 0}, "ask at least 1"),
+    ("clutter", {"seed": -1}, "seed is -1"),
     ("clutter", {"scoring": "x"}, "nothing is scored as 'x'"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -101,9 +102,11 @@ def open_scenes(
         raise InputError(f"no style {style!r} of scenes; known: {', '.join(STYLES)}")
     if (style == "stickers") != (sprites is not None):
         raise InputError("the style 'stickers' and sprites=FOLDER need each other: give both or neither")
+    if seed is not None and seed < 0:
+        raise InputError(f"seed is {seed}; pictures have seeds from 0 up")
     if n < len(skills):
         raise InputError(f"n is {n}; ask at least {len(skills)} questions, one of each skill")
-    folder = None if sprites is None else str(Path(sprites).expanduser())
+    folder = None if sprites is None else os.path.expanduser(sprites)
     counts = [n // len(skills) + (place < n % len(skills)) for place in range(len(skills))]
     first = [FIRST_SEED + 1_000_000 * list(SKILLS).index(skill) if seed is None else seed for skill in skills]
     parts = [

@@ -80,6 +80,8 @@ def open_probe(
         raise InputError(f"nothing is scored as {scoring!r}; known: {', '.join(SCORINGS)}")
     if n < 1:
         raise InputError(f"n is {n}; ask at least 1 question")
+    if seed is not None and seed < 0:
+        raise InputError(f"seed is {seed}; pictures have seeds from 0 up")
     probe = PROBES[split]
     first = FIRST_SEED + 1_000_000 * list(PROBES).index(split) if seed is None else seed
     return Dataset(
