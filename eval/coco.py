@@ -22,7 +22,8 @@ from typing import Any, TextIO
 from eval.published import Published
 from grounding.data.predictions import FORMAT, Predictions, read_predictions
 from grounding.data.reading import load_json
-from grounding.errors import GroundingError, InputError, OutputError
+from grounding.data.whole_files import whole_file
+from grounding.errors import GroundingError, InputError
 from grounding.metrics.box_matching import THRESHOLDS, Rates
 from grounding.metrics.coco_ap import ENGINES, NUMBERS, CocoAp, score_entries
 from grounding.metrics.coco_entries import EntryProblem, read_results, read_truth
@@ -90,7 +91,8 @@ def _run(args: argparse.Namespace) -> None:
     results = read_results(given, truth, min_score=args.min_score)
     if args.results_out:
         unfit = {problem.entry for problem in results.problems if problem.kind in ("unknown id", "unreadable entry")}
-        _write(Path(args.results_out).expanduser(), [row for entry, row in enumerate(given, 1) if entry not in unfit])
+        with whole_file(args.results_out) as stream:
+            json.dump([row for entry, row in enumerate(given, 1) if entry not in unfit], stream)
     _report(truth_path.name, truth.problems)
     _report(found_path.name, results.problems)
     scores = score_entries(truth, results, engine=args.engine)
@@ -142,18 +144,6 @@ def coco_results(predictions: Predictions, instances: Mapping[str, Any]) -> list
                 entry["score"] = region.score
             entries.append(entry)
     return entries
-
-
-def _write(path: Path, entries: Any) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(entries), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} can't be written ({error.strerror or error}): free some space, or give another --results-out"
-        ) from error
 
 
 # ---- what is said

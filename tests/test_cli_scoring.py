@@ -115,3 +115,23 @@ def test_nowhere_to_write_is_said_before_anything_is_measured(run):
     code, out, err = run("missing.jsonl", "--out", "nowhere/scores.json")
     assert (code, out) == (1, "")
     assert "there is no directory nowhere" in err
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--out", "scores.json"], ["--compare", "b.jsonl"]])
+def test_half_a_character_in_a_file_stops_nothing(run, place, flags):
+    text = (place / "a.jsonl").read_text()
+    lines = [line.replace('"id": "1"', '"id": "\\ud83d", "kind": "\\ud83d"') for line in text.splitlines()]
+    (place / "a.jsonl").write_text("\n".join(lines) + "\n")
+    code, out, err = run("a.jsonl", *flags)
+    assert (code, err) == (0, "")
+    out.encode()
+    if "--out" in flags:
+        assert Scores.from_json(json.loads((place / "scores.json").read_text())).verdicts[1].id == "\ud83d"
+
+
+def test_a_folder_of_no_data_set_is_refused(run):
+    code, _, err = run("a.jsonl", "--root", "annotations")
+    assert (code, err) == (
+        2,
+        "grounding: --root is the folder of --dataset's annotations: name the data set too, or leave it out\n",
+    )

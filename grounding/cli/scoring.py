@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +47,15 @@ def _score(args: argparse.Namespace) -> None:
     """Measures a file of predictions."""
     from grounding.score import compare, score, score_all_protocols, write_scores
     from grounding.score.comparing_terminal import show_comparison, show_protocols
+    from grounding.score.dispatch import json_text
     from grounding.score.terminal import show_scores
 
     if args.out and not Path(args.out).expanduser().parent.is_dir():
         raise OutputError(f"--out {args.out} can't be written: there is no directory {Path(args.out).parent}")
     if args.all_protocols and args.compare:
         raise InputError("--all-protocols is of one file: leave out --compare, or name one --protocol")
+    if args.root and not args.dataset:
+        raise InputError("--root is the folder of --dataset's annotations: name the data set too, or leave it out")
     predictions = _opened(args.predictions, args)
     options: dict[str, Any] = {"scoring": args.scoring, "partial": args.partial}
     given = {"score_threshold": args.score_threshold, "engine": args.engine}
@@ -69,7 +71,7 @@ def _score(args: argparse.Namespace) -> None:
         write_scores(list(result.values()) if args.all_protocols else result, args.out)
     if args.json:
         data = [one.to_json() for one in result.values()] if args.all_protocols else result.to_json()
-        print(json.dumps(data, ensure_ascii=False, allow_nan=False))
+        print(json_text(data))
     elif args.compare:
         show_comparison(result, args.flips)
     elif args.all_protocols:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, cast
 
@@ -14,7 +14,8 @@ from grounding.errors import OutputError
 def whole_file(path: str | Path) -> Iterator[TextIO]:
     """A stream of text whose file takes the name `path` when the block ends well; else nothing is left of it.
 
-    What was there before stays until then. Raises OutputError where it cannot be written.
+    What was there before stays until then. A device or a pipe, such as /dev/null, is written to as it is, and stays.
+    Raises OutputError where it cannot be written.
     """
     with _whole(Path(path).expanduser(), "w", encoding="utf-8", newline="\n") as stream:
         yield cast(TextIO, stream)
@@ -29,13 +30,17 @@ def whole_bytes(path: str | Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _whole(path: Path, mode: str, **how: Any) -> Iterator[IO[Any]]:
-    part = path.with_name(f"{path.name}.part")
+    special = path.exists() and not path.is_file()
+    part = path if special else path.with_name(f"{path.name}.part")
     try:
         with part.open(mode, **how) as stream:
             yield stream
-        part.replace(path)
+        if not special:
+            part.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"{path} can't be written ({reason}): free some space, or give another place") from error
     finally:
-        part.unlink(missing_ok=True)
+        if not special:
+            with suppress(OSError):  # such as a folder that is none: the reason has been told
+                part.unlink(missing_ok=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 from grounding.data.dataset import SCORINGS
 from grounding.data.predictions import Prediction, Predictions, read_predictions
-from grounding.errors import InputError, OutputError
+from grounding.data.whole_files import whole_bytes
+from grounding.errors import InputError
 from grounding.metrics.base import Case, Column, Figure, Measured, Scores
 from grounding.metrics.buckets import grouped_figures
 from grounding.metrics.intervals import ratio_figures
@@ -152,14 +153,12 @@ def about_of(predictions: Predictions) -> dict[str, Any]:
 
 def write_scores(scores: Scores | Sequence[Scores] | Any, path: str | Path) -> None:
     """Writes scores (or anything else with `to_json`) as JSON, whole or not at all. Raises OutputError."""
-    target = Path(path).expanduser()
-    part = target.with_name(f".{target.name}.part")
     data = [one.to_json() for one in scores] if isinstance(scores, Sequence) else scores.to_json()
-    try:
-        part.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} can't be written ({error.strerror or error}): free some space, or give another --out"
-        ) from error
+    with whole_bytes(path) as stream:
+        stream.write(json_text(data, indent=1).encode() + b"\n")
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """The data as JSON that any file can hold: half a surrogate pair stands as JSON escapes it."""
+    text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -24,8 +24,12 @@ BAR_CELLS = 40
 RATES_TO_A_LINE = 3
 MOST_GROUPS = 12
 """Of one way of grouping, such as the eighty classes of COCO, in a terminal; a pipe gets them all."""
-_UNSEEN = {code: " " if chr(code).isspace() else "\ufffd" for code in (*range(32), *range(127, 160))}
-"""Control characters: words of a file must not steer the terminal, nor break a line in two."""
+_UNSEEN = {
+    code: " " if chr(code).isspace() else "\ufffd"
+    for code in (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0xD800, 0xE000))
+}
+"""Control characters, for words of a file must not steer the terminal, nor break a line in two; and halves of
+surrogate pairs, which JSON can hold and no stream can write."""
 
 
 def show_scores(scores: Scores, stream: TextIO | None = None) -> None:
@@ -265,5 +269,5 @@ def interval(figure: Figure, share: bool) -> str:
 
 
 def visible(words: str) -> str:
-    """The words without characters that steer a terminal."""
+    """The words without characters that steer a terminal or that it cannot write."""
     return words.translate(_UNSEEN)
