@@ -13,18 +13,23 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from PIL import Image
 from timing import print_table, take_turns
 
 import grounding
+from grounding.backends.base import Question
+from grounding.backends.scripted import Scripted
 from grounding.data.opening import open_dataset
 from grounding.data.scenes.generate import PictureOptions, draw_picture
 from grounding.data.scenes.scene import SceneOptions, training_options
 from grounding.predict import predict
 
 FIRST_SEED = 60_000_000
+SECONDS_A_QUESTION = 0.01
+"""What a model of a few billion parameters takes on a large GPU, in batches."""
 
 
 def main() -> None:
@@ -40,6 +45,7 @@ def main() -> None:
         dataset = open_dataset(path)
         out = Path(folder) / "out.jsonl"
         print(f"{len(dataset)} questions about {args.pictures} pictures, {args.width} px wide")
+        beside_a_gpu(args, dataset, out)
         in_one_process(args, dataset, out)
         in_processes(args, path, out)
 
@@ -90,6 +96,29 @@ def in_one_process(args: argparse.Namespace, dataset, out: Path) -> None:  # typ
     print_table("one process, loaded model", seconds, per=dict.fromkeys(seconds, args.pictures))
     print("  (a second: pictures)")
     ratios = [a / b for a, b in zip(seconds["opened when needed"], seconds["opened a chunk ahead"], strict=True)]
+    print(f"  without opening ahead it takes {statistics.median(ratios):.2f} times as long (median of paired ratios)")
+
+
+class Elsewhere(Scripted):
+    """A model that computes on a GPU or a server, as far as this machine's cores see it: they wait."""
+
+    def _generate(self, requests):  # type: ignore[no-untyped-def]
+        time.sleep(SECONDS_A_QUESTION * len(requests))
+        return super()._generate(requests)
+
+
+def beside_a_gpu(args: argparse.Namespace, dataset, out: Path) -> None:  # type: ignore[no-untyped-def]
+    """Prints what opening ahead gains where the model leaves the cores alone."""
+    model = Elsewhere([(Question("locate"), "none")])
+
+    def run(ahead: int) -> None:
+        out.unlink(missing_ok=True)
+        predict(dataset, model, out, ahead=ahead, batch=16)
+
+    rivals = {"opened when needed": lambda: run(0), "opened a chunk ahead": lambda: run(1)}
+    seconds = take_turns(rivals, args.rounds)
+    print_table(f"a model elsewhere, {1000 * SECONDS_A_QUESTION:.0f} ms a question", seconds)
+    ratios = [a / b for a, b in zip(*seconds.values(), strict=True)]
     print(f"  without opening ahead it takes {statistics.median(ratios):.2f} times as long (median of paired ratios)")
 
 
