@@ -1,5 +1,6 @@
 # Everything a person or CI types. Each target sets up what it needs; the second time that costs nothing.
 #   make demo        three questions to a drawn picture; prints where the answer lies
+#   make app         the web demo, at http://127.0.0.1:7860; APP="--port 8000" gives it options
 #   make test        the tests, without the slow ones
 #   make test-slow   the slow ones
 #   make browser     Debian's chromium, where this is Debian and you are root; the tests of pages need it
@@ -16,7 +17,7 @@ OUT         ?= out
 
 SCENE       := docs/examples/scene.png
 
-.PHONY: demo test test-slow browser check format clean venv
+.PHONY: app axe demo test test-slow browser check format clean venv
 .DEFAULT_GOAL := test
 
 # uv where there is one; else uv from the registry, put into the new environment itself
@@ -34,6 +35,16 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 venv: $(READY)
+
+app: $(READY)
+	@$(PY) -m app $(APP)
+
+# axe-core, for the accessibility scan of the demo's page; without it that test skips
+axe: $(OUT)/axe/axe.min.js
+
+$(OUT)/axe/axe.min.js:
+	@mkdir -p $(@D)
+	@cd $(@D) && npm pack --silent axe-core >/dev/null && tar -xzf axe-core-*.tgz --strip-components=1 package/axe.min.js && rm axe-core-*.tgz
 
 demo: $(READY)
 	@mkdir -p $(OUT)

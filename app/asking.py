@@ -88,9 +88,8 @@ class Asking:
     def answer(self, image: Image.Image, data: Mapping[str, Any], model: str) -> Grounding:
         """The whole answer at once. Raises GroundingError, and StoppedError at the time limit."""
         with self.models.lent(model) as lent:
-            last: Any = None
-            for last in self._stream(lent, image, question_of(data), threading.Event()):
-                pass
+            *_, last = self._stream(lent, image, question_of(data), threading.Event())
+        assert isinstance(last, Grounding)  # a stream ends with it
         return last
 
     def _written(
@@ -139,6 +138,8 @@ class Asking:
 
 def sentence(error: Exception) -> str:
     """The error's message for a person: begins with a capital and ends with a full stop."""
+    if "decompression bomb" in str(error):
+        return "This picture has many more million pixels than the server takes: shrink it."
     text = " ".join(str(error).split()).replace(", or pass limits=ImageLimits(max_bytes=...)", "")
     text = text.replace(", or pass limits=ImageLimits(max_pixels=...)", "").replace("the data ", "this file ")
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"

@@ -1,4 +1,4 @@
-"""Owns the pictures and shared conversations of this server's lifetime: in memory, bounded, behind unguessable names."""
+"""Owns the pictures and shared conversations of this server's lifetime: in memory, bounded, under unguessable names."""
 
 from __future__ import annotations
 

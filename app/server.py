@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from gradio.data_classes import FileData
 
 import grounding
@@ -23,12 +23,14 @@ from grounding.errors import ImageTooLargeError, InputError
 from .asking import Asking, StoppedError, question_of, sentence
 from .exports import export
 from .gate import COOKIE, Gate, Sessions
+from .manual import page_of
 from .models import Models
 from .pictures import GoneError, Pictures
 from .settings import Settings
 
 HERE = Path(__file__).resolve().parent
 KINDS = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+MANUAL = HERE.parent / "docs" / "api.md"
 EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 UPLOADS_KEPT_S = 600.0
 """An API caller's file is removed so many seconds after it came."""
@@ -176,11 +178,18 @@ def add_page(web: FastAPI, rooms: Rooms) -> None:
             + [{"name": name, "tasks": None} for name in models.names[1:]],
             "looks": hasattr(models.open(models.names[0]), "look"),
             "examples": [path.stem.partition("-")[2] for path in EXAMPLES],
+            "manual": MANUAL.is_file(),
             "max_megabytes": chosen.max_megabytes,
             "max_megapixels": chosen.max_megapixels,
             "workers": chosen.workers,
             "queue": chosen.queue,
         }
+
+    @web.get("/docs/api")
+    def manual() -> Response:
+        if not MANUAL.is_file():
+            return Response(status_code=404)
+        return Response(page_of(MANUAL.read_text(encoding="utf-8"), "The API"), media_type="text/html; charset=utf-8")
 
     @web.get("/examples/{number}")
     def example(number: int) -> Response:
@@ -280,6 +289,7 @@ def add_login(web: FastAPI, sessions: Sessions) -> None:
         if token is None:
             await asyncio.sleep(1.0)  # a brake for those who guess
             return JSONResponse({"message": "This user and password are not right."}, 400)
-        response = JSONResponse({"success": True})
+        of_a_page = "text/html" in request.headers.get("accept", "")
+        response: Response = RedirectResponse("./", 303) if of_a_page else JSONResponse({"success": True})
         response.set_cookie(COOKIE, token, httponly=True, samesite="lax")
         return response

@@ -79,7 +79,7 @@ const spoken = (turn) => {
 function finish(turn, event) {
   const { answer, colors, tokens } = event;
   turn.answer = answer; turn.tokens = tokens; turn.seconds = answer.seconds;
-  turn.regions = answer.regions.map((region, number) => ({ ...region, color: colors[number], words: region.span && answer.task === "caption" ? answer.text.slice(...region.span) : null }));
+  turn.regions = answer.regions.map((region, number) => ({ ...region, color: colors[number], words: region.span && answer.task === "caption" ? answer.text.slice(...region.span) : answer.regions.length === 1 ? turn.question.phrase || null : null }));
   if (turn.question.box && !turn.regions.length) turn.regions = [{ box: turn.question.box, label: answer.text, score: null, color: PALETTE[1], given: true }];
   if (onStage(turn)) stages[turn.stage].set(turn.regions, keep);
 }
@@ -246,7 +246,7 @@ async function start() {
     const image = el("img"); image.src = `examples/${number}`; image.alt = ""; thumb.append(image); thumb.addEventListener("click", () => example(name, number)); $("thumbs").append(thumb);
   });
   for (const { name } of settings.models) { const option = el("option", "", name); option.value = name; $("model").append(option); }
-  $("model-pick").hidden = $("compare").hidden = settings.models.length < 2; $("look").hidden = !settings.looks;
+  $("model-pick").hidden = $("compare").hidden = settings.models.length < 2; $("look").hidden = !settings.looks; $("manual").hidden = !settings.manual;
   $("model").addEventListener("change", () => { state.first = $("model").value; if (stages.length > 1) { sideBySide(); sideBySide(); } });
   $("compare").addEventListener("click", sideBySide); $("look").addEventListener("click", () => see().catch((error) => toast(error.message)));
   $("ask").addEventListener("submit", submit); $("share").addEventListener("click", share);

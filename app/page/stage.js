@@ -94,8 +94,8 @@ export class Stage extends EventTarget {
       label.type = "button"; label.className = "label"; label.dataset.number = number;
       label.style.background = region.color; label.style.color = inkOn(region.color);
       const name = document.createElement("b"); name.textContent = nameOf(region, number); label.append(name);
-      if (region.score != null) { const score = document.createElement("span"); score.textContent = region.score.toFixed(2); label.append(score); }
-      label.setAttribute("aria-label", `Box ${number + 1}: ${nameOf(region, number)}${region.score == null ? "" : `, score ${region.score.toFixed(2)}`}`);
+      if (region.score != null) { const score = document.createElement("span"); score.textContent = region.score.toFixed(2); label.append(" ", score); }
+      label.setAttribute("aria-label", `${nameOf(region, number)}${region.score == null ? "" : ` ${region.score.toFixed(2)}`}, box ${number + 1}`);
       this.labels.append(label);
       items.push({ box, label });
     }

@@ -1,0 +1,114 @@
+"""Answers in the making: stopped between two tokens, cut at their time, and never in each other's way."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import grounding
+from app.asking import WENT_WRONG, Asking
+from app.models import Models
+from app.settings import parse
+from tests.app_server import SCENE
+
+COUNT = {"task": "count", "phrase": "stars"}
+
+
+@pytest.fixture(scope="module")
+def models():
+    made = Models(["grounding-scenes"], workers=2)
+    made.open("grounding-scenes")
+    return made
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return grounding.open_image(SCENE)
+
+
+def test_stopping_ends_the_answer_and_frees_its_worker(models, scene):
+    asking = Asking(models, 60)
+    for _ in range(4):  # twice as often as there are workers
+        events = asking.events(scene, COUNT, "grounding-scenes", "mine")
+        assert next(events)["kind"] == "region"
+        assert asking.stop("mine")
+        assert list(events) == [{"kind": "problem", "message": "Stopped.", "stopped": True}]
+    assert not asking.stop("mine")
+    assert [e["kind"] for e in asking.events(scene, COUNT, "grounding-scenes")] == ["region"] * 3 + ["answer"]
+
+
+def test_page_that_goes_away_frees_its_worker(models, scene):
+    asking = Asking(models, 60)
+    for _ in range(4):
+        events = asking.events(scene, COUNT, "grounding-scenes", "gone")
+        next(events)
+        events.close()
+    assert list(asking.events(scene, COUNT, "grounding-scenes"))[-1]["kind"] == "answer"
+
+
+def test_answer_is_cut_at_its_time(models, scene):
+    (event,) = Asking(models, 1e-6).events(scene, COUNT, "grounding-scenes")
+    assert "longer than" in event["message"]
+
+
+def test_long_answer_does_not_hold_up_another(models, scene):
+    asking = Asking(models, 60)
+    long = asking.events(scene, COUNT, "grounding-scenes")
+    next(long)  # and nobody takes the rest for now
+    start = time.perf_counter()
+    quick = list(asking.events(scene, {"task": "describe", "point": (313, 115)}, "grounding-scenes"))
+    assert quick[-1]["answer"]["text"] == "medium red star"
+    assert time.perf_counter() - start < 20
+    assert len(list(long)) == 3
+
+
+def test_answers_at_the_same_time_are_those_one_after_the_other(models):
+    pictures = [grounding.open_image(path) for path in sorted((SCENE.parents[2] / "app/examples").glob("*.png"))]
+    asking, seen = Asking(models, 60), {}
+    alone = [list(asking.events(p, {"task": "caption"}, "grounding-scenes"))[-1]["answer"]["text"] for p in pictures]
+
+    def one(number):
+        seen[number] = [
+            list(asking.events(pictures[number], {"task": "caption"}, "grounding-scenes"))[-1]["answer"]["text"]
+            for _ in range(3)
+        ]
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {number: [text] * 3 for number, text in enumerate(alone)}
+
+
+def test_what_breaks_is_told_without_a_trace(models, scene, caplog):
+    class Broken(Models):
+        def lent(self, name):
+            raise RuntimeError("secret path /x/y")
+
+    (event,) = Asking(Broken(["m"], 1), 60).events(scene, COUNT, "m")
+    assert event["message"] == WENT_WRONG
+    assert "secret path" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--auth", "ada"], "USER:PASS"),
+        (["--share"], "--auth"),
+        (["--workers", "0"], "over 0"),
+        (["--port", "70000"], "65535"),
+    ],
+)
+def test_command_lines_without_sense_are_refused(arguments, words, capsys):
+    with pytest.raises(SystemExit):
+        parse(arguments)
+    assert words in capsys.readouterr().err
+
+
+def test_it_listens_on_this_machine_alone_unless_told(monkeypatch):
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    assert parse([]).host == "127.0.0.1"
+    assert parse(["--host", "0.0.0.0"]).host == "0.0.0.0"
