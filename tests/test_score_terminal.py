@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,33 @@ def test_both_forms_say_all_that_a_figure_needs(shown):
     for output in (piped.getvalue(), shown(show_scores, score(predictions()), columns=200)):
         for words in MUST_BE_SAID:
             assert words in output
+
+
+def grouped(names, value=0.5):
+    """Scores with twenty groups of each of two ways, the figures `names` each, and one without an interval."""
+    of = {name: Figure(value, 0.4, 0.6, 7) for name in names}
+    groups = {f"a rather long name, {number}": of for number in range(20)} | {"one": {names[0]: Figure(1.0, n=1)}}
+    return replace(score(predictions()), groups={"kind": {"one": groups.pop("one"), **groups}, "size": {"small": of}})
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 160])
+def test_groups_keep_their_names_in_a_narrow_terminal(shown, columns):
+    """A table of seven figures squeezed its first column to one letter a line."""
+    names = ["recall@0.5", "f1@0.5", "f1@0.5:0.95", "AP", "precision@0.5", "precision@0.95", "recall@0.95"]
+    output = shown(show_scores, grouped(names), columns=columns)
+    lines = output.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(line.startswith("    a rather long name, 3") and "50.0" in line for line in lines)
+    _, left_out, names_left_out = output.partition("no room for")
+    assert bool(left_out) == (columns < 160)
+    assert not left_out or "recall@0.95: see --out" in " ".join(names_left_out.split())
+
+
+def test_values_stand_under_one_another_where_some_have_no_interval(shown):
+    lines = shown(show_scores, grouped(["acc@0.5"])).splitlines()
+    assert {line.index("0.0") for line in lines if line.startswith(("    one ", "    a rather"))} == {
+        next(line.index("0.0") for line in lines if line.startswith("    small"))
+    }
 
 
 def test_a_pipe_gets_a_line_a_figure():

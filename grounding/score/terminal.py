@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from grounding.metrics.base import Figure, Scores
 from grounding.metrics.errors import ERRORS
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+Groups: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Figure]]]
+
 NO_SHARES = ("mean absolute error",)
 """Figures that are no share of anything, and so no per cent."""
 NOTHING = "–"
@@ -24,6 +26,8 @@ BAR_CELLS = 40
 RATES_TO_A_LINE = 3
 MOST_GROUPS = 12
 """Of one way of grouping, such as the eighty classes of COCO, in a terminal; a pipe gets them all."""
+WIDEST_NAME = 28
+"""Cells that the name of a group may take; a longer one goes on in the next line."""
 _UNSEEN = {
     code: " " if chr(code).isspace() else "\ufffd"
     for code in (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0xD800, 0xE000))
@@ -108,7 +112,7 @@ def render_scores(scores: Scores, console: Console) -> None:
     block(_title(scores))
     block(_figures(scores))
     if scores.groups:
-        block(_groups(scores.groups))
+        block(_groups(scores.groups, console))
     if scores.errors:
         block(_errors(scores))
     block(_rates(scores))
@@ -165,17 +169,38 @@ def _figures(scores: Scores) -> Table:
     return table
 
 
-def _groups(groups: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> Table:
-    """All groups under the same columns, so that they can be compared; the first figure with its interval."""
+def _groups(groups: Groups, console: Console) -> RenderableType:
+    """All groups under the same columns, so that they can be compared; the first figure with its interval.
+
+    Where they have no room, the intervals go first, then the last columns, which are named.
+    """
+    from rich.console import Group
+    from rich.measure import Measurement
     from rich.text import Text
 
-    tables = [table for parts in groups.values() for table in parts.values()]
-    names = list(dict.fromkeys(name for table in tables for name in table))
-    new = new_table("", *names, "of")
+    names = list(dict.fromkeys(name for parts in groups.values() for table in parts.values() for name in table))
+    unbounded = console.options.update(max_width=10_000)
+    for count, wide in ((len(names), True), *((count, False) for count in range(len(names), 0, -1))):
+        table = _groups_table(groups, names[:count], wide)
+        if Measurement.get(console, unbounded, table).maximum <= console.width - 4:
+            break
+    if count == len(names):
+        return table
+    return Group(table, Text(f"  no room for {', '.join(names[count:])}: see --out, or a wider terminal", style="dim"))
+
+
+def _groups_table(groups: Groups, names: Sequence[str], wide: bool) -> Table:
+    from rich.text import Text
+
+    reach = ("",) if wide else ()
+    new = new_table("", names[0], *reach, *names[1:], "of")
+    new.columns[0].max_width = WIDEST_NAME
     for way, parts in groups.items():
-        new.add_row(Text(way, style="dim"), *("" for _ in names), "")
+        new.add_row(Text(way, style="dim"))
         for group, figures in list(parts.items())[:MOST_GROUPS]:
-            cells = [_cell(figures.get(name), name, wide=name == names[0]) for name in names]
+            cells = [_cell(figures.get(name), name) for name in names]
+            if wide:
+                cells.insert(1, _reach(figures.get(names[0]), names[0]))
             count = max(figure.n for figure in figures.values())
             new.add_row(f"  {visible(group)}", *cells, Text(f"{count:,}", style="dim"))
         if len(parts) > MOST_GROUPS:
@@ -183,14 +208,17 @@ def _groups(groups: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> Table:
     return new
 
 
-def _cell(figure: Figure | None, name: str, wide: bool) -> Text:
+def _cell(figure: Figure | None, name: str) -> Text:
     from rich.text import Text
 
-    if figure is None or figure.value is None:
-        return Text(NOTHING, style="dim")
-    share = name not in NO_SHARES
-    reach = f"{interval(figure, share):>14}" if wide and figure.low is not None else ""
-    return Text.assemble(number(figure.value, share), (reach, "dim"))
+    value = NOTHING if figure is None else number(figure.value, name not in NO_SHARES)
+    return Text(value, style="dim" if value == NOTHING else "")
+
+
+def _reach(figure: Figure | None, name: str) -> Text:
+    from rich.text import Text
+
+    return Text("" if figure is None else interval(figure, name not in NO_SHARES), style="dim")
 
 
 def _errors(scores: Scores) -> Table:
