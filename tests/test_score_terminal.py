@@ -8,8 +8,9 @@ import pytest
 
 from grounding.data.predictions import Predictions
 from grounding.metrics.base import Figure
+from grounding.metrics.intervals import Difference
 from grounding.score import compare, score, score_all_protocols
-from grounding.score.comparing_terminal import show_comparison, show_protocols
+from grounding.score.comparing_terminal import _signed, show_comparison, show_protocols
 from grounding.score.terminal import bar, interval, number, show_scores
 from tests.questions import BOX, FAR, HALF, NONE, grounding, header, row
 
@@ -191,3 +192,18 @@ def test_counts_of_things_are_no_shares(shown):
     answers = [grounding(BOX, BOX), BOX]
     output = shown(show_scores, score(predictions(answers, scoring="counting")))
     assert re.search(r"mean absolute error +0\.50 +0\.00–1\.00", output)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "fewer"),
+    [
+        ("acc@0.5", "green", "red"),
+        ("false-positive rate", "red", "green"),
+        ("mean absolute error", "red", "green"),
+        ("several boxes", "", ""),
+    ],
+)
+def test_a_clear_difference_is_green_where_the_second_model_is_better(name, more, fewer):
+    assert _signed(Difference(0.5, 0.7, 0.2, 0.1, 0.3), name).style == more
+    assert _signed(Difference(0.7, 0.5, -0.2, -0.3, -0.1), name).style == fewer
+    assert _signed(Difference(0.7, 0.5, -0.2, -0.3, 0.1), name).style == ""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FLIPS = 10
 BETTER, WORSE = "green", "red"
+LESS_IS_BETTER = ("mean absolute error", "false-positive rate")
+NEITHER_IS_BETTER = ("several boxes",)
 
 
 def show_comparison(comparison: Comparison, flips: int = FLIPS, stream: TextIO | None = None) -> None:
@@ -138,19 +140,20 @@ def _differences(comparison: Comparison) -> Table:
     for name, found in comparison.figures.items():
         share = name not in NO_SHARES
         style = "bold" if name == comparison.headline else ""
-        cells = (number(found.first, share), number(found.second, share), _signed(found, share), _reach(found, share))
+        cells = (number(found.first, share), number(found.second, share), _signed(found, name), _reach(found, share))
         table.add_row(name, *cells, f"{found.n:,}", style=style)
     return table
 
 
-def _signed(found: Difference, share: bool) -> Text:
-    """The difference with its sign, in colour where its interval leaves out 0 and more is better."""
+def _signed(found: Difference, name: str) -> Text:
+    """The difference with its sign; green or red where its interval leaves out 0 and one of the two is better."""
     from rich.text import Text
 
     if found.difference is None:
         return Text(NOTHING, style="dim")
-    text = _plus(found.difference, share)
-    return Text(text, style=(BETTER if found.difference > 0 else WORSE) if found.clear and share else "")
+    better = (found.difference > 0) != (name in LESS_IS_BETTER)
+    told = found.clear and name not in NEITHER_IS_BETTER
+    return Text(_plus(found.difference, name not in NO_SHARES), style=(BETTER if better else WORSE) if told else "")
 
 
 def _reach(found: Difference, share: bool) -> str:
