@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from grounding.errors import InputError
 from grounding.masks import Mask
 from grounding.metrics.intervals import ratio_figures
 from grounding.metrics.segmentation import measure
@@ -63,6 +64,19 @@ def test_a_box_is_no_mask_and_it_is_said():
     measured = measure([case(grounding(SMALL), BOX)])
     assert (measured.verdicts[0].value, measured.verdicts[0].error) == (0.0, "nothing found")
     assert measured.notes == ("answers with regions that have no mask of the picture's size, and so no pixels: 1",)
+
+
+def test_a_true_thing_without_a_mask_is_something_all_the_same():
+    measured = measure([case(BOX, NONE, "1"), case(grounding(SMALL), grounding(SMALL), "2")])
+    assert [verdict.value for verdict in measured.verdicts] == [0.0, 1.0]
+    assert measured.verdicts[0].error == "nothing found"
+    assert figures(cases((BOX, NONE), (grounding(SMALL), NONE)))["gIoU"] == 0.0
+    assert measured.notes == ("true answers with regions that have no mask of the picture's size, and so no pixels: 1",)
+
+
+def test_boxes_alone_are_not_measured_as_masks():
+    with pytest.raises(InputError, match="2 of 3 phrases have true boxes, and none of them a mask: score them as rec"):
+        measure(cases((BOX, NONE), (BOX, grounding(SMALL)), (None, NONE)))
 
 
 def test_a_mask_of_another_size_lies_nowhere():

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_mask
 
+from grounding.errors import InputError
 from grounding.masks import Mask
 from grounding.metrics.base import Case, Column, Measured, Verdict
 from grounding.metrics.calibration import calibration_of
@@ -30,16 +31,23 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
     """gIoU, cIoU, Pr@0.5 to 0.9 (over the questions with something to find), N-acc, T-acc.
 
     The masks of all regions of an answer, and of all true ones, are put together. `protocol` says nothing of masks, and
-    is not used. A region without a mask has no pixels: a box is no mask. An unreadable
-    or failed answer has none either, and is wrong also where nothing is there.
+    is not used. A region without a mask has no pixels: a box is no mask. An unreadable or failed answer has none
+    either, and is wrong also where nothing is there. Raises InputError where true regions have no masks at all.
     """
+    true_regions = [region for case in cases for region in case.truth.regions]
+    something = np.array([bool(case.truth.regions) for case in cases], bool)
+    if true_regions and all(region.mask is None for region in true_regions):
+        raise InputError(
+            f"{int(something.sum()):,} of {len(cases):,} phrases have true boxes, and none of them a mask: "
+            "score them as rec or generalized"
+        )
     states = [state_of(case) for case in cases]
     shared, union = np.zeros(len(cases)), np.zeros(len(cases))
-    something, said = np.zeros(len(cases), bool), np.zeros(len(cases), bool)
+    said = np.zeros(len(cases), bool)
     for index, case in enumerate(cases):
         size = (case.truth.height, case.truth.width)
         true, found = _together(case.truth, size), _together(case.answer, size)
-        something[index], said[index] = coco_mask.area(true) > 0, coco_mask.area(found) > 0
+        said[index] = coco_mask.area(found) > 0
         shared[index] = coco_mask.area(coco_mask.merge([true, found], intersect=True))
         union[index] = coco_mask.area(coco_mask.merge([true, found]))
     clean = np.array([state in (EMPTY, ANSWERED) for state in states], bool)
