@@ -112,7 +112,7 @@ def test_options_go_to_the_reader(mine, capsys):
     for option, said in (
         ("colour=red", "has no option 'colour'"),
         ("scoring", "is not written NAME=VALUE"),
-        ("root=x", "the folder has a flag of its own, --root"),
+        ("root=x", "there is a flag of its own for it, --root"),
     ):
         code, _, err = run(capsys, "show", mine, "--option", option)
         assert (code, err.count("\n")) == (2, 1)

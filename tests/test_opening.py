@@ -2,7 +2,7 @@
 
 import pytest
 
-from grounding.data.opening import READERS, open_dataset
+from grounding.data.opening import READERS, open_dataset, reopen_dataset
 from grounding.errors import InputError
 from tests.refs_on_disk import toolbox
 
@@ -37,3 +37,18 @@ def test_the_home_folder_may_be_written_short(tmp_path, monkeypatch):
     toolbox(tmp_path)
     assert len(open_dataset("refcoco:val", root="~")) == 3
     assert len(open_dataset("~/refcoco/refs(unc).p", images="~")) > 3
+
+
+def test_a_data_set_can_be_opened_again_from_what_it_was_opened_with():
+    dataset = open_dataset("scenes:one-box", n=6, seed=5)
+    assert reopen_dataset(dataset.origin).fingerprint == dataset.fingerprint
+    assert dataset.take(2).origin == dataset.origin
+
+
+def test_a_file_is_opened_again_from_another_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "own.jsonl").write_text('{"image": "a.png", "phrase": "it", "box": [1, 2, 30, 20], "size": [40, 30]}\n')
+    monkeypatch.chdir(tmp_path)
+    origin = open_dataset("own.jsonl").origin
+    monkeypatch.chdir("/")
+    assert (origin.name, origin.root) == ("own.jsonl", str(tmp_path))
+    assert reopen_dataset(origin).name == "own.jsonl"

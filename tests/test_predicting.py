@@ -68,7 +68,8 @@ def test_where_nothing_was_answered_the_command_fails(predict, folder):
     ("arguments", "said"),
     [
         (("--batch", "0"), "batch is 0"),
-        (("--option", "rounding"), "--option rounding is not written KEY=VALUE"),
+        (("--option", "n"), "--option n is not written NAME=VALUE, such as --option n=200"),
+        (("--model-option", "device=cpu"), "there is a flag of its own for it, --device"),
         (("--images", "nowhere"), "no folder of pictures 'nowhere'"),
         (("--restart", "--retry-failed"), "give one of them"),
         (("--model", "nonesuch:x"), "no model named 'nonesuch:x'"),
@@ -96,7 +97,7 @@ def test_options_reach_the_model_and_the_header(predict, folder):
     answers = [json.loads(line) for line in (folder / "script.jsonl").read_text().splitlines()]
     text = "".join(json.dumps(row | {"answer": "[[0,0,500,500]]"}) + "\n" for row in answers)
     (folder / "script.jsonl").write_text(text)
-    assert predict("--option", "codec=internvl", "--limit", "3")[0] == 0
+    assert predict("--model-option", "codec=internvl", "--limit", "3")[0] == 0
     read = read_predictions("predictions.jsonl")
     assert read.header.options["codec"] == read.header.codec == "internvl"
     assert (read.header.samples, len(read.rows)) == (3, 3)

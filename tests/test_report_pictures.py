@@ -111,12 +111,18 @@ def test_a_picture_of_another_size_is_not_drawn_on(tmp_path):
         Opener(header("x.jsonl", images=str(tmp_path)), [row], ())(row)
 
 
+def header_opening(dataset):
+    """A header that says how the data set was opened, as `grounding predict` writes it."""
+    origin = dataset.origin
+    return header(dataset.name, opened=origin.name, reader_options=origin.options)
+
+
 def test_drawn_scenes_are_drawn_again_as_they_were():
-    dataset = open_dataset("scenes:place", n=7, seed=12)
+    dataset = open_dataset("scenes:place", n=7, seed=12).take(6)
     sample = dataset[5]
     row = Prediction.of(sample, None, error="not asked")
     rows = [Prediction.of(one, None, error="not asked") for one in dataset]
-    opener = Opener(header("scenes:place[:6]", meta=dataset.meta), rows, ())
+    opener = Opener(header_opening(dataset), rows, ())
     assert opener(row).tobytes() == sample.open().tobytes()
 
 
@@ -124,8 +130,19 @@ def test_drawn_scenes_are_drawn_again_as_they_were():
 def test_scenes_of_several_skills_are_found_too(seed):
     dataset = open_dataset("scenes:one-box", n=12, seed=seed)
     rows = [Prediction.of(one, None, error="not asked") for one in dataset]
-    opener = Opener(header("scenes:one-box", meta=dataset.meta), rows, ())
+    opener = Opener(header_opening(dataset), rows, ())
     assert [opener(row).size for row in rows] == [sample.size for sample in dataset]
+
+
+def test_pictures_beside_a_file_are_found_without_being_told_where(tmp_path, monkeypatch):
+    Image.new("RGB", (40, 30), "white").save(tmp_path / "a.png")
+    (tmp_path / "own.jsonl").write_text('{"image": "a.png", "phrase": "it", "box": [1, 2, 30, 20]}\n')
+    monkeypatch.chdir(tmp_path)
+    dataset = open_dataset("own.jsonl")
+    monkeypatch.chdir("/")
+    rows = [Prediction.of(one, None, error="not asked") for one in dataset]
+    given = header(dataset.name, opened=dataset.origin.name, root=dataset.origin.root)
+    assert Opener(given, rows, ())(rows[0]).size == (40, 30)
 
 
 def test_rows_in_another_order_find_their_samples_by_id():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,29 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="the precision to compute in")
+
+
+def add_options_flag(parser: argparse.ArgumentParser, flag: str, what: str) -> None:
+    """A flag that is given once for each NAME=VALUE; `options_of` reads what was given."""
+    parser.add_argument(
+        flag, action="append", default=[], metavar="NAME=VALUE", help=f"{what}; may be given several times"
+    )
+
+
+def options_of(given: Sequence[str], flag: str, example: str) -> dict[str, Any]:
+    """Names and values of such a flag; a value that is JSON is read as such, any other is text. Raises InputError."""
+    options: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise InputError(f"{flag} {text} is not written NAME=VALUE, such as {flag} {example}")
+        if name in ("root", "images", "device", "dtype"):
+            raise InputError(f"{flag} {text}: there is a flag of its own for it, --{name}")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
 
 
 def number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Callable[[str], float]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from grounding.cli.arguments import Commands, check_picture_path, number, save_picture
-from grounding.errors import InputError
+from grounding.cli.arguments import (
+    Commands,
+    add_options_flag,
+    check_picture_path,
+    number,
+    options_of,
+    save_picture,
+)
 
 if TYPE_CHECKING:
     from grounding.data.dataset import Dataset, StreamedDataset
@@ -27,13 +32,7 @@ def add_converting(data: Commands) -> None:
     place.add_argument(
         "--stretched", action="store_true", help="the pictures are copies that were resized without keeping their shape"
     )
-    place.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="what else its reader takes, such as names=present or scoring=segmentation; may be given several times",
-    )
+    add_options_flag(place, "--option", "what else its reader takes, such as names=present or scoring=segmentation")
     convert = data.add(
         "convert",
         "write a data set in another format",
@@ -116,24 +115,8 @@ def _show(args: argparse.Namespace) -> None:
 def _opened(args: argparse.Namespace) -> Dataset | StreamedDataset:
     from grounding.data.opening import open_dataset
 
-    options = _options(args.option) | ({"stretched": True} if args.stretched else {})
+    options = options_of(args.option, "--option", "names=present") | ({"stretched": True} if args.stretched else {})
     return open_dataset(args.dataset, root=args.root, images=args.images, **options)
-
-
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    """Names and values of `--option`; a value that is JSON is read as such, any other is text."""
-    options: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not (equals and name.isidentifier()):
-            raise InputError(f"--option {text} is not written NAME=VALUE, such as --option names=present")
-        if name in ("root", "images"):
-            raise InputError(f"--option {text}: the folder has a flag of its own, --{name}")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
 
 
 def _watched(samples: Iterable[Sample], what: str, dataset: Dataset | StreamedDataset) -> Iterator[Sample]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from grounding.cli.arguments import Commands, add_model_flags, number
-from grounding.errors import BackendError, InputError
+from grounding.cli.arguments import Commands, add_model_flags, add_options_flag, number, options_of
+from grounding.errors import BackendError
 
 if TYPE_CHECKING:
     from grounding.data.dataset import Dataset, StreamedDataset
@@ -35,13 +34,8 @@ def add_predicting(commands: Commands, arguments: Sequence[str]) -> None:
     )
     predict.add_argument("--limit", type=number(int, 1), metavar="N", help="ask the first N questions only")
     add_model_flags(predict)
-    predict.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="what else the model is loaded with, such as rounding=official; may be given several times",
-    )
+    add_options_flag(predict, "--option", "what else the data set's reader takes, such as n=200 or split=val")
+    add_options_flag(predict, "--model-option", "what else the model is loaded with, such as rounding=official")
     if "predict" in arguments:  # the settings' module would be read for every command else
         from grounding.flags import add_flags
         from grounding.predict.options import PredictOptions
@@ -64,7 +58,7 @@ def _predict(args: argparse.Namespace) -> None:
             args.out,
             device=args.device,
             dtype=args.dtype,
-            model_options=_options(args.option),
+            model_options=options_of(args.model_option, "--model-option", "rounding=official"),
             root=args.root,
             images=args.images,
             progress=True,
@@ -81,23 +75,9 @@ def _predict(args: argparse.Namespace) -> None:
 def _dataset(args: argparse.Namespace) -> Dataset | StreamedDataset:
     from grounding.data.opening import open_dataset
 
-    more = {"stretched": True} if args.stretched else {}
+    more = options_of(args.option, "--option", "n=200") | ({"stretched": True} if args.stretched else {})
     dataset = open_dataset(args.dataset, root=args.root, images=args.images, **more)
     return dataset.take(args.limit) if args.limit else dataset
-
-
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    """Names and values of `--option`; a value that is JSON is read as such, any other is text."""
-    options: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not (equals and name.isidentifier()):
-            raise InputError(f"--option {text} is not written KEY=VALUE, such as --option rounding=official")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
 
 
 def _close(summary: Summary, out: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -69,6 +69,18 @@ class DataProblem:
         return self.file if self.entry is None else f"{self.file}, entry {self.entry}"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What `open_dataset` was asked for, so that the very same data set can be opened again."""
+
+    name: str
+    """As it was given; of a file its name alone, as its folder is the root."""
+    root: str | None = None
+    images: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The reader's own."""
+
+
 class Dataset:
     """Samples in a fixed order. `len`, indexing and iterating give samples; everything else says what they are.
 
@@ -102,6 +114,8 @@ class Dataset:
         self.expected = expected
         self.problems = tuple(problems)
         self.meta = meta or {}
+        self.origin: Origin | None = None
+        """Set by `open_dataset`; None for one that was made in another way."""
         self._notes = tuple(notes)
 
     def __len__(self) -> int:
@@ -143,7 +157,7 @@ class Dataset:
         """The first `n` samples, under a name that says so; never for figures that are compared with published ones."""
         if n >= len(self):
             return self
-        return Dataset(
+        first = Dataset(
             f"{self.name}[:{n}]",
             [self[index] for index in range(n)],
             scoring=self.scoring,
@@ -152,6 +166,8 @@ class Dataset:
             notes=(*self.notes, f"only the first {n:,} of {len(self):,} expressions were asked"),
             meta=self.meta,
         )
+        first.origin = self.origin
+        return first
 
 
 class StreamedDataset:
@@ -185,6 +201,8 @@ class StreamedDataset:
         self.expected = expected
         self.notes = tuple(notes)
         self.meta = meta or {}
+        self.origin: Origin | None = None
+        """Set by `open_dataset`; None for one that was made in another way."""
         self._samples = samples
         self._problems: list[DataProblem] = []
         self._identity = identity
@@ -228,7 +246,7 @@ class StreamedDataset:
         """The first `n` samples, read now, under a name that says so; all of them, as they are, if there are fewer."""
         samples = list(islice(self, n))
         whole = len(samples) < n and not self._skipped
-        return Dataset(
+        first = Dataset(
             self.name if whole else f"{self.name}[{self._skipped or ''}:{self._skipped + n}]",
             samples,
             scoring=self.scoring,
@@ -238,6 +256,8 @@ class StreamedDataset:
             notes=self.notes if whole else (*self.notes, f"only {len(samples):,} expressions of it were asked"),
             meta=self.meta,
         )
+        first.origin = self.origin
+        return first
 
 
 def _identity(sample: Sample) -> list[Any]:

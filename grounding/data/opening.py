@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grounding.data.addresses import is_address
-from grounding.data.dataset import Dataset
+from grounding.data.dataset import Dataset, Origin, StreamedDataset
 from grounding.errors import InputError
 
 
@@ -91,7 +91,34 @@ def _opened(reader: Reader, first: tuple[Any, ...], name: str | Path, **options:
     if strange := sorted(set(options) - set(known)):
         raise InputError(f"{name} has no option {strange[0]!r}; its options are {', '.join(known)}")
     opened: Dataset = opener(*first, **{**options, **folders})
+    named, place = str(name), root
+    if reader is FILE:
+        named, place = first[0].name, root or first[0].resolve().parent
+    opened.origin = Origin(
+        named,
+        None if place is None else str(place),
+        None if images is None else str(images),
+        {key: _plain(value) for key, value in options.items() if key not in folders},
+    )
     return opened
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def reopen_dataset(
+    origin: Origin, *, root: str | Path | None = None, images: str | Path | None = None
+) -> Dataset | StreamedDataset:
+    """The data set that was opened before; `root` and `images` where its folders lie elsewhere now. Raises InputError.
+
+    A file is found in its old folder or in `root`.
+    """
+    place = root or origin.root
+    named: str | Path = origin.name
+    if place is not None and (_home(place) / origin.name).is_file():
+        named = _home(place) / origin.name
+    return open_dataset(named, root=place, images=images or origin.images, **origin.options)
 
 
 def _home(path: str | Path) -> Path:

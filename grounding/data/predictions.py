@@ -7,10 +7,10 @@ no model. `grounding.predict` writes it, `grounding.score` and `grounding.report
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 from grounding.data.dataset import SCORINGS, DataProblem
 from grounding.data.sample import Sample
@@ -58,6 +58,10 @@ class Header:
     """Of Python, this package, torch, transformers."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """The data set's own, such as its categories."""
+    opened: str | None = None
+    """The name that the data set was opened by; None where it was made in another way."""
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
+    """What its reader was told besides."""
     root: str | None = None
     """Where the data set was read from, so that a report can show its pictures; says nothing of the answers."""
     images: str | None = None
@@ -81,6 +85,7 @@ class Header:
         missing = {"dataset", "scoring", "samples", "model"} - set(data)
         if missing:
             raise InputError(f"{where} lacks {', '.join(sorted(missing))}")
+        _check(data, _HEADER_SHAPES, f"{where}: ")
         if data["scoring"] not in SCORINGS:
             raise InputError(f"{where} is scored as {data['scoring']!r}; known: {', '.join(SCORINGS)}")
         values = {name: value for name, value in data.items() if name in known}
@@ -88,7 +93,7 @@ class Header:
 
     def differences(self, other: Header) -> list[str]:
         """Names of the fields that two runs must share for their lines to stand in one file, and don't."""
-        places = {"root", "images", "missing_pictures"}
+        places = {"opened", "root", "images", "missing_pictures"}
         if None in (self.samples, other.samples):  # of a stream, both are known at its end only
             places |= {"samples", "data_problems"}
         mine, theirs = json.loads(json.dumps(self.to_json())), json.loads(json.dumps(other.to_json()))
@@ -167,6 +172,7 @@ class Prediction:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], model: str | None = None) -> Prediction:
         """The line that `to_json` wrote. Raises InputError, KeyError or TypeError where it is another shape."""
+        _check(data, _ROW_SHAPES)
 
         def grounding(regions: Iterable[Any], **more: Any) -> Grounding:
             return Grounding(
@@ -211,6 +217,8 @@ class Predictions:
     rows: tuple[Prediction, ...]
     problems: tuple[DataProblem, ...] = ()
     """Lines that could not be read, and ids that stand twice (the first is kept)."""
+    file: str | None = None
+    """The name of the file they were read from."""
 
     @property
     def finished(self) -> bool:
@@ -242,7 +250,7 @@ def read_predictions(path: str | Path) -> Predictions:
                     rows[row.id] = row
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror or error})") from None
-    return Predictions(header, tuple(rows.values()), tuple(problems))
+    return Predictions(header, tuple(rows.values()), tuple(problems), path.name)
 
 
 def read_header(stream: TextIO, path: Path) -> Header:
@@ -257,7 +265,10 @@ def read_header(stream: TextIO, path: Path) -> Header:
 
 def _read_row(line: str, header: Header, file: str, number: int) -> Prediction | DataProblem:
     try:
-        return Prediction.from_json(json.loads(line, parse_constant=_refuse), header.model)
+        data = json.loads(line, parse_constant=_refuse)
+        if not isinstance(data, dict):
+            raise InputError(f"it is no JSON object but {data!r:.40}")
+        return Prediction.from_json(data, header.model)
     except (GroundingError, KeyError, TypeError, ValueError, AttributeError) as error:
         if not line.endswith("\n"):
             reason = "it ends in the middle: the run was stopped while it was written"
@@ -267,6 +278,82 @@ def _read_row(line: str, header: Header, file: str, number: int) -> Prediction |
             reason = str(error)
         kind = "not a number" if "finite" in reason or "NaN" in reason else "unreadable line"
         return DataProblem(kind, f"no prediction can be read from it: {reason}", file, number)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_text, value))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _are_numbers(value: Any) -> bool:
+    return _is_object(value) and all(map(_is_number, value.values()))
+
+
+def _are_regions(value: Any) -> bool:
+    if not isinstance(value, list | tuple):
+        return False
+    for region in value:
+        if isinstance(region, Mapping):  # of anything else Region.from_json says what is wrong
+            _check(region, {"label": (_is_text, "a text", True)})
+    return True
+
+
+def _is_answer(value: Any) -> bool:
+    return _is_object(value) and ("regions" not in value or _are_regions(value["regions"]))
+
+
+_Shape: TypeAlias = tuple[Callable[[Any], bool], str, bool]
+"""Whether a value has it, its name, and whether null will do too."""
+_HEADER_SHAPES: Mapping[str, _Shape] = {
+    "dataset": (_is_text, "a text", False),
+    "scoring": (_is_text, "a text", False),
+    "samples": (_is_number, "a whole number", True),
+    "model": (_is_text, "a text", False),
+    "expected": (_is_number, "a whole number", True),
+    "fingerprint": (_is_text, "a text", True),
+    "source": (_is_text, "a text", False),
+    "notes": (_are_texts, "a list of texts", False),
+    "missing_pictures": (_is_number, "a whole number", False),
+    "data_problems": (_are_numbers, "an object of numbers", False),
+    "codec": (_is_text, "a text", True),
+    "rounding": (_is_text, "a text", True),
+    "prompt": (_is_text, "a text", True),
+    "seed": (_is_number, "a whole number", True),
+    "options": (_is_object, "an object", False),
+    "versions": (_is_object, "an object", False),
+    "meta": (_is_object, "an object", False),
+    "root": (_is_text, "a text", True),
+    "images": (_is_text, "a text", True),
+}
+_ROW_SHAPES: Mapping[str, _Shape] = {
+    "phrase": (_is_text, "a text", False),
+    "task": (_is_text, "a text", False),
+    "names": (_are_texts, "a list of texts", False),
+    "kind": (_is_text, "a text", True),
+    "truth": (_are_regions, "a list of regions", False),
+    "crowd": (_are_regions, "a list of regions", False),
+    "answer": (_is_answer, "an object with regions", True),
+    "error": (_is_text, "a text", True),
+    "meta": (_is_object, "an object", False),
+}
+
+
+def _check(data: Mapping[str, Any], shapes: Mapping[str, _Shape], where: str = "") -> None:
+    """Raises InputError naming the first field that has not its shape; those that are not there are passed over."""
+    for name, (fits, what, or_none) in shapes.items():
+        if name in data and not (fits(data[name]) or (or_none and data[name] is None)):
+            raise InputError(f"{where}{name} is {data[name]!r:.60}, and should be {what}")
 
 
 def _refuse(name: str) -> Any:

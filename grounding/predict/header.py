@@ -17,7 +17,7 @@ from typing import Any
 import grounding
 from grounding.backends import WEIGHTS
 from grounding.backends.base import Grounder, Question
-from grounding.data.dataset import Dataset, StreamedDataset
+from grounding.data.dataset import Dataset, Origin, StreamedDataset
 from grounding.data.predictions import Header
 from grounding.data.sample import Sample
 from grounding.errors import GroundingError
@@ -82,6 +82,7 @@ def header_of(
     facts: ModelFacts,
 ) -> Header:
     """The header of a run; what is known only once a model is loaded comes last."""
+    origin = dataset.origin
     return Header(
         dataset=dataset.name,
         scoring=dataset.scoring,
@@ -100,9 +101,19 @@ def header_of(
         options={"batch": options.batch, **_stretched(dataset), **facts.options},
         versions=facts.versions,
         meta=dataset.meta,
-        root=None if root is None else str(root),
-        images=None if images is None else str(images),
+        opened=None if origin is None else origin.name,
+        reader_options={} if origin is None else origin.options,
+        root=_place(root, origin, "root"),
+        images=_place(images, origin, "images"),
     )
+
+
+def _place(given: str | Path | None, origin: Origin | None, name: str) -> str | None:
+    """The folder that was given, else the one that the data set was opened with."""
+    if given is not None:
+        return str(given)
+    place: str | None = None if origin is None else getattr(origin, name)
+    return place
 
 
 def problems_of(dataset: Dataset | StreamedDataset) -> dict[str, int]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from grounding.data.dataset import Dataset, StreamedDataset
+from grounding.data.dataset import Dataset, Origin, StreamedDataset
 from grounding.data.folders import Folder
-from grounding.data.opening import open_dataset
+from grounding.data.opening import reopen_dataset
 from grounding.data.pictures import Picture
 from grounding.data.predictions import Header, Prediction
 from grounding.data.sample import Sample
@@ -116,10 +114,9 @@ class Opener:
         root: str | Path | None = None,
         images: str | Path | None = None,
     ) -> None:
-        self._name = re.sub(r"(\[\d*:\d+\])+$", "", header.dataset)  # without what `take` adds
+        self._origin = Origin(header.opened or header.dataset, header.root, header.images, header.reader_options)
         self._stretched = bool(header.options.get("stretched"))
-        self._meta = header.meta
-        self._root, self._images = root or header.root, images or header.images
+        self._root, self._images = root, images or header.images
         self._wanted = {row.id for row in wanted}
         self._places = {row.id: place for place, row in enumerate(rows)}
         self._dataset: Dataset | StreamedDataset | None = None
@@ -153,19 +150,10 @@ class Opener:
     def open_dataset(self) -> Dataset | StreamedDataset:
         """The data set, opened once. Raises GroundingError."""
         if self._dataset is None:
-            named: str | Path = self._name
-            if self._root is not None and (Path(self._root).expanduser() / self._name).is_file():
-                named = Path(self._root).expanduser() / self._name
-            options: dict[str, Any] = {"stretched": True} if self._stretched else {}
-            drawn = self._meta if self._name.startswith("scenes:") else {}
-            options |= {name: drawn[name] for name in ("n", "style") if name in drawn}
             try:
-                self._dataset = open_dataset(named, root=self._root, images=self._images, **options)
-                # pictures are drawn from other seeds than usual where the usual ones are not in the file
-                if "seed" in drawn and next(iter(self._dataset)).id not in self._places:
-                    self._dataset = open_dataset(named, seed=drawn["seed"], **options)
+                self._dataset = reopen_dataset(self._origin, root=self._root, images=self._images)
             except (OSError, ImportError) as error:
-                raise InputError(f"the data set {self._name!r} can't be opened: {error}") from None
+                raise InputError(f"the data set {self._origin.name!r} can't be opened: {error}") from None
         return self._dataset
 
     def _sample(self, row: Prediction) -> Sample:
