@@ -46,7 +46,9 @@ def test_a_data_set_can_be_opened_again_from_what_it_was_opened_with():
 
 
 def test_a_file_is_opened_again_from_another_working_folder(tmp_path, monkeypatch):
-    (tmp_path / "own.jsonl").write_text('{"image": "a.png", "phrase": "it", "box": [1, 2, 30, 20], "size": [40, 30]}\n')
+    (tmp_path / "own.jsonl").write_text(
+        '{"image": "a.png", "phrase": "it", "box": [1, 2, 30, 20], "width": 40, "height": 30}\n'
+    )
     monkeypatch.chdir(tmp_path)
     origin = open_dataset("own.jsonl").origin
     monkeypatch.chdir("/")
