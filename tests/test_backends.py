@@ -324,3 +324,11 @@ def test_directory_that_holds_no_model_of_ours_is_named(tmp_path, config, error,
 def test_every_kind_of_name_is_listed_with_what_it_is():
     assert {"(no name)", "DIRECTORY", "scripted:FILE.jsonl"} <= {backend.form for backend in backends()}
     assert all(backend.what for backend in backends())
+
+
+def test_an_option_that_a_kind_of_model_does_not_have_is_named(tmp_path):
+    (tmp_path / "script.jsonl").write_text('{"phrase": "it", "answer": "none"}\n')
+    with pytest.raises(
+        ConfigError, match=r"scripted:FILE.jsonl has no option 'rounding'; its options are codec, device"
+    ):
+        grounding.load(f"scripted:{tmp_path / 'script.jsonl'}", rounding="official")

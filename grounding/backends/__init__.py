@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grounding.backends.families import BY_TYPE, FAMILIES, family_of
 from grounding.backends.hub import fetch, fetch_config, is_hub_name, read_config
-from grounding.errors import CheckpointError, UnknownModelError
+from grounding.errors import CheckpointError, ConfigError, UnknownModelError
 
 if TYPE_CHECKING:
     from grounding.backends.base import Grounder
@@ -120,7 +121,13 @@ def known_names() -> list[str]:
 
 def _open(backend: Backend, where: str | Path, **options: Any) -> Grounder:
     module, _, function = backend.opener.partition(":")
-    opened: Grounder = getattr(import_module(module), function)(where, **options)
+    opener = getattr(import_module(module), function)
+    parameters = signature(opener).parameters
+    if not any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values()):
+        known = [name for name, entry in parameters.items() if entry.kind is entry.KEYWORD_ONLY]
+        if strange := sorted(set(options) - set(known)):
+            raise ConfigError(f"{backend.form} has no option {strange[0]!r}; its options are {', '.join(known)}")
+    opened: Grounder = opener(where, **options)
     return opened
 
 
