@@ -79,3 +79,51 @@ def test_headers_differ_in_what_changes_answers_and_not_in_where_the_pictures_li
     other = Header(**{**vars(HEADER), "model": "large", "seed": 1})
     assert HEADER.differences(moved) == []
     assert HEADER.differences(other) == ["model", "seed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("samples", "200", "a whole number"),
+        ("samples", True, "a whole number"),
+        ("model", None, "a text"),
+        ("notes", None, "a list of texts"),
+        ("notes", [3], "a list of texts"),
+        ("options", [1], "an object"),
+        ("data_problems", {"no box": "3"}, "an object of numbers"),
+        ("prompt", 5, "a text"),
+    ],
+)
+def test_a_header_of_another_shape_is_told_by_field_and_value(tmp_path, name, value, what):
+    path = tmp_path / "predictions.jsonl"
+    path.write_text(json.dumps({**HEADER.to_json(), name: value}) + "\n")
+    with pytest.raises(InputError) as told:
+        read_predictions(path)
+    assert f"predictions.jsonl, line 1: {name} is {value!r}, and should be {what}" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"phrase": 7}, "phrase is 7, and should be a text"),
+        ({"kind": ["a"]}, "kind is ['a'], and should be a text"),
+        ({"meta": [1]}, "meta is [1], and should be an object"),
+        ({"names": "ab"}, "names is 'ab', and should be a list of texts"),
+        ({"names": [None]}, "names is [None], and should be a list of texts"),
+        ({"truth": [{"box": [1, 2, 3, 4], "label": 5}]}, "label is 5, and should be a text"),
+        ({"answer": []}, "answer is [], and should be an object with regions"),
+        ({"truth": {"box": [1, 2, 3, 4]}}, "truth is {'box': [1, 2, 3, 4]}, and should be a list"),
+        ({"truth": [None]}, "a region in JSON needs 'box'"),
+    ],
+)
+def test_a_line_of_another_shape_is_told_by_field_and_value(tmp_path, changed, reason):
+    line = json.dumps({**ROWS[0].to_json(), "id": "c", **changed}) + "\n"
+    (problem,) = read_predictions(written(tmp_path, tail=line)).problems
+    assert (problem.where, problem.kind) == ("predictions.jsonl, line 4", "unreadable line")
+    assert reason in problem.message
+
+
+@pytest.mark.parametrize("line", ["[1, 2]", "null", '"x"', "3"])
+def test_a_line_that_is_no_object_is_told_in_words(tmp_path, line):
+    (problem,) = read_predictions(written(tmp_path, tail=line + "\n")).problems
+    assert "it is no JSON object but" in problem.message

@@ -9,10 +9,12 @@ from grounding.data.dataset import SCORINGS, Dataset
 from grounding.data.predictions import Predictions, lines_of, read_predictions
 from grounding.data.sample import Sample
 from grounding.errors import InputError, OutputError
+from grounding.masks import Mask
 from grounding.metrics.base import Scores
-from grounding.score import score, score_all_protocols, write_scores
+from grounding.result import Region
+from grounding.score import compare, score, score_all_protocols, write_scores
 from grounding.score.completeness import against
-from tests.questions import BOX, FAR, HALF, NONE, PROSE, grounding, header, row, write_predictions
+from tests.questions import BOX, FAR, HALF, HEIGHT, NONE, PROSE, WIDTH, grounding, header, row, write_predictions
 
 ROWS = (
     row(BOX, BOX, "1", "one.png"),
@@ -20,6 +22,8 @@ ROWS = (
     row(FAR, BOX, "3", "two.png"),
     row(BOX, "failed", "4", "three.png"),
 )
+
+MASKED = Region(BOX, mask=Mask.from_polygons([[10, 10, 110, 10, 110, 110, 10, 110]], WIDTH, HEIGHT))
 
 
 @pytest.fixture
@@ -46,7 +50,8 @@ def test_a_file_and_what_was_read_from_it_score_the_same(file):
 
 @pytest.mark.parametrize("scoring", [name for name in SCORINGS if name != "absent"])
 def test_every_way_of_scoring_has_its_measure(scoring):
-    scores = score(Predictions(header(4, scoring=scoring), ROWS))
+    rows = tuple(replace(one, truth=one.truth.replace(regions=[MASKED])) for one in ROWS)
+    scores = score(Predictions(header(4, scoring=scoring), rows if scoring == "segmentation" else ROWS))
     assert scores.headline in scores.figures
     assert len(scores.verdicts) == 4
     assert Scores.from_json(json.loads(json.dumps(scores.to_json()))) == scores
@@ -121,6 +126,29 @@ def test_what_there_is_not_is_named(file, options, message):
 # ---- files that are not as they should be
 
 
+def test_lines_that_can_not_be_taken_are_named_in_words(tmp_path):
+    file = write_predictions(tmp_path / "broken.jsonl", ROWS[1:], tail="[1]\n", samples=4)
+    notes = score(file, partial=True).notes
+    reason = "broken.jsonl, line 5: no prediction can be read from it: it is no JSON object but [1]"
+    assert f"1 line of the file can't be taken ({reason})" in notes
+
+
+def test_the_file_that_is_not_finished_is_named(tmp_path):
+    """Of two that are compared it could be either."""
+    whole = write_predictions(tmp_path / "whole.jsonl", ROWS)
+    half = write_predictions(tmp_path / "half.jsonl", ROWS[1:], samples=4)
+    for pair in ((whole, half), (half, whole)):
+        with pytest.raises(InputError, match=r"half.jsonl is not finished: 3 of 4"):
+            compare(*pair)
+
+
+def test_a_file_of_another_data_set_altogether_is_refused(tmp_path):
+    others = [replace(one, id=f"other {one.id}") for one in ROWS]
+    file = write_predictions(tmp_path / "other.jsonl", others)
+    with pytest.raises(InputError, match=r"none of the 4 answers in other.jsonl is to a question of toy:val, such as"):
+        against(read_predictions(file), dataset(ROWS), file)
+
+
 def test_an_unfinished_file_is_refused_or_marked(tmp_path):
     file = write_predictions(tmp_path / "half.jsonl", ROWS, samples=10)
     with pytest.raises(InputError, match=r"not finished: 4 of 10 questions have an answer; run the same .* --partial"):
@@ -148,7 +176,7 @@ def test_an_id_that_stands_twice_is_counted_and_said(tmp_path):
 
 
 def test_a_file_without_answers_is_refused(tmp_path):
-    with pytest.raises(InputError, match="the file holds no answer"):
+    with pytest.raises(InputError, match=r"empty.jsonl holds no answer"):
         score(write_predictions(tmp_path / "empty.jsonl", (), samples=3), partial=True)
 
 

@@ -25,22 +25,23 @@ ONE_OF_SEVERAL = ("rec", "phrases")
 def check_complete(predictions: Predictions, partial: bool) -> None:
     """Raises InputError where figures of the file would not be about the questions its header promises."""
     asked, there = predictions.header.samples, len(predictions.rows)
+    file = predictions.file or "the file"
     if not there:
-        raise InputError(f"the file holds no answer{_lines(predictions, 2)}: run the same `grounding predict` again")
+        raise InputError(f"{file} holds no answer{_lines(predictions, 2)}: run the same `grounding predict` again")
     if asked is None:
         if not partial:
             raise InputError(
-                f"not finished: {there:,} questions of a streamed data set have an answer, its end was not reached; "
-                "run the same `grounding predict` again to finish it, or score what is there with --partial"
+                f"{file} is not finished: {there:,} questions of a streamed data set have an answer, its end was not "
+                "reached; run the same `grounding predict` again to finish it, or score what is there with --partial"
             )
     elif there > asked:
         raise InputError(
-            f"the file holds answers to {there:,} questions, and its header says that {asked:,} were asked: some are "
+            f"{file} holds answers to {there:,} questions, and its header says that {asked:,} were asked: some are "
             "to questions of another data set; name the right one with --dataset, and they are left out"
         )
     elif there < asked and not partial:
         raise InputError(
-            f"not finished: {there:,} of {asked:,} questions have an answer{_lines(predictions, 2)}; "
+            f"{file} is not finished: {there:,} of {asked:,} questions have an answer{_lines(predictions, 2)}; "
             "run the same `grounding predict` again to finish it, or score what is there with --partial"
         )
 
@@ -78,7 +79,7 @@ def notes_of(predictions: Predictions, scoring: str, protocol: str) -> list[str]
             f"questions that failed and count as wrong: {failed:,} (`grounding predict --retry-failed` asks again)"
         )
     if predictions.problems:
-        notes.append(f"left out{_lines(predictions, 5).removeprefix(', and')}")
+        notes.append(_lines(predictions, 5).removeprefix(", and ").replace("can't", "of the file can't", 1))
     if header.missing_pictures:
         notes.append(f"pictures of the data set that were missing when it was asked: {header.missing_pictures:,}")
     if header.data_problems:
@@ -109,8 +110,13 @@ def against(predictions: Predictions, dataset: Dataset, path: str | Path | None 
             )
         else:
             rows.append(row)
+    if predictions.rows and not rows:
+        raise InputError(
+            f"none of the {len(predictions.rows):,} answers in {file} is to a question of {dataset.name}, such as "
+            f"{next(iter(samples), None)!r}: the file was made of {predictions.header.dataset}"
+        )
     header = replace(predictions.header, samples=len(samples), expected=dataset.expected)
-    return Predictions(header, tuple(rows), tuple(problems))
+    return replace(predictions, header=header, rows=tuple(rows), problems=tuple(problems))
 
 
 def _same(row: Prediction, asked: Prediction) -> bool:
