@@ -1,5 +1,6 @@
 """An archive is unpacked as it is, or refused before anything is written where it could do harm."""
 
+import gzip
 import io
 import stat
 import struct
@@ -146,6 +147,129 @@ def test_a_bomb_of_overlapping_entries_is_refused(tmp_path, out):
     archive.write_bytes(data)
     with pytest.raises(FetchError, match="overlap"):
         unpack(archive, out)
+
+
+ONE_FILE = [
+    ({"a": b"1", "./a": b"2"}, "'a' twice"),
+    ({"b/a": b"1", "b//a": b"2"}, "'b/a' twice"),
+    ({"A": b"1", "a": b"2"}, "'A' and 'a', which are one file on some disks"),
+    ({"caf\u00e9": b"1", "cafe\u0301": b"2"}, "which are one file on some disks"),
+    ({"x.part": b"1", "x": b"2"}, "'x.part' and 'x'"),
+    ({"a": b"1", "a/b": b"2"}, "'a' as a file and as a folder"),
+]
+
+
+@pytest.mark.parametrize(("files", "said"), ONE_FILE)
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_names_that_would_fall_on_one_file_are_refused(tmp_path, out, make, files, said):
+    archive = make(tmp_path / ("a.zip" if make is zip_of else "a.tar.gz"), files)
+    with pytest.raises(FetchError, match=said):
+        unpack(archive, out)
+    assert not out.exists()
+
+
+STRANGE = ["a\n5\tb", "a\x1b[2J", "a\u202egpj.exe", "a\u2028b", "n" * 241, "d/" * 40 + "f", "d/" * 1500 + "f"]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.parametrize("make", [zip_of, tar_of])
+def test_names_that_no_list_or_disk_can_hold_are_refused(tmp_path, out, make, name):
+    archive = make(tmp_path / ("a.zip" if make is zip_of else "a.tar.gz"), {"good": b"good", name: b"x"})
+    with pytest.raises(FetchError, match=r"a name that is no file's|deeper than 32 folders") as caught:
+        unpack(archive, out)
+    assert len(str(caught.value)) < 300
+    assert not out.exists()
+
+
+def test_names_in_no_known_encoding_are_refused(tmp_path, out):
+    with pytest.raises(FetchError, match="a name that is no file's"):
+        unpack(tar_of(tmp_path / "a.tar.gz", {"caf\udce9": b"x"}, "w:gz"), out)
+
+
+def test_the_folder_itself_and_backslashes_are_no_trouble(tmp_path, out):
+    tar_of(tmp_path / "a.tar.gz", {".": (tarfile.DIRTYPE, ""), "./set": (tarfile.DIRTYPE, ""), "./set/a": b"x"})
+    assert unpack(tmp_path / "a.tar.gz", out).files == {"set/a": 1}
+    assert unpack(zip_of(tmp_path / "b.zip", {"set\\sub\\b": b"xy"}), out).files == {"set/sub/b": 2}
+    assert below(out) == {"set/a": b"x", "set/sub/b": b"xy"}
+
+
+def tar_header(kind, size):
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+HEADERS = {
+    "a PAX header": (tarfile.XHDTYPE, 3 * 2**30),
+    "a global one": (tarfile.XGLTYPE, 3 * 2**30),
+    "a long name": (tarfile.GNUTYPE_LONGNAME, 3 * 2**30),
+    "a long link": (tarfile.GNUTYPE_LONGLINK, 3 * 2**30),
+    "a sparse file": (tarfile.GNUTYPE_SPARSE, 100),
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_what_tarfile_would_read_into_memory_is_refused_by_its_length(tmp_path, out, kind):
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        stream.write(tar_header(*HEADERS[kind]) + bytes(2**20))
+    with pytest.raises(FetchError, match=r"announces|a link or a device"):
+        unpack(tmp_path / "a.tar.gz", out)
+
+
+def test_folders_count_as_entries_too(tmp_path, out):
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        stream.write(tar_header(tarfile.DIRTYPE, 0) * 200)
+    with pytest.raises(FetchError, match="more than 100 files"):
+        unpack(tmp_path / "a.tar.gz", out, limits=UnpackLimits(files=100))
+
+
+@pytest.mark.parametrize(
+    "pax",
+    [
+        {"size": "-5"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "y", "GNU.sparse.realsize": "9"},
+        {"GNU.sparse.map": "x"},
+    ],
+)
+def test_pax_headers_that_lie_are_refused(tmp_path, out, pax):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("x")
+        info.size, info.pax_headers = 1, pax
+        archive.addfile(info, io.BytesIO(b"x"))
+    with pytest.raises(FetchError, match=r"is damaged|a link or a device"):
+        unpack(tmp_path / "a.tar.gz", out)
+    assert not out.exists()
+
+
+def test_headers_that_announce_one_another_without_end_are_damage(tmp_path, out):
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        stream.write(tar_header(tarfile.XHDTYPE, 0) * 5000)
+    with pytest.raises(FetchError, match="is damaged"):
+        unpack(tmp_path / "a.tar.gz", out)
+
+
+def test_an_entry_without_a_name_is_damage(tmp_path, out):
+    data = zip_of(tmp_path / "a.zip", {"abc": b"x"}).read_bytes()
+    at = data.index(b"PK\x01\x02")
+    (tmp_path / "a.zip").write_bytes(data[: at + 28] + b"\0\0\3\0" + data[at + 32 :])  # the name becomes an extra field
+    with pytest.raises(FetchError, match=r"damaged|leads out"):
+        unpack(tmp_path / "a.zip", out)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_packings_that_no_publisher_uses_are_refused(tmp_path, out, packing):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", packing) as archive:
+        archive.writestr("a", b"x")
+    with pytest.raises(FetchError, match="'a' packed by method"):
+        unpack(tmp_path / "a.zip", out)
+
+
+def test_a_place_that_cannot_be_written_is_not_called_damage(tmp_path, out):
+    out.mkdir()
+    (out / "set").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="can't be written"):
+        unpack(zip_of(tmp_path / "a.zip", FILES), out)
+    assert (out / "set").read_bytes() == b"mine"
 
 
 def test_too_many_files_and_too_many_bytes_are_refused(tmp_path, out):
