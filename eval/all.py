@@ -16,21 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from eval import absent, coco_model, counting, flickr30k, grefcoco, pointing, probes, refcoco, segmentation
-from eval.program import (
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    WRONG_USE,
-    Outcome,
-    Part,
-    Run,
-    Settings,
-    tables_of,
-    whole_message,
-)
+from eval.exits import DONE, WRONG_USE, ended, whole_message
+from eval.program import NOTHING_CHOSEN, Outcome, Part, Run, Settings, make_folder, tables_of
 from eval.published import REFCOCO
 from eval.tables import Table, markdown, print_table
-from grounding.errors import ConfigError, GroundingError, InputError
+from grounding.data.whole_files import whole_file
+from grounding.errors import ConfigError
 from grounding.flags import add_flags, from_flags
 
 PROGRAMS: dict[str, tuple[Any, type[Settings], str, str]] = {
@@ -58,10 +49,12 @@ class AllSettings(Settings):
 
 
 def chosen(settings: AllSettings) -> list[str]:
-    """The programs to run. Raises ConfigError where one is unknown."""
+    """The programs to run. Raises ConfigError where one is unknown, or none is named."""
     names = [name.strip() for name in settings.only.split(",") if name.strip()]
     if strange := [name for name in names if name not in PROGRAMS]:
         raise ConfigError(f"there is no program {strange[0]!r}; known: {', '.join(PROGRAMS)}")
+    if not names:
+        raise ConfigError(f"--only names no program; known: {', '.join(PROGRAMS)}")
     return names
 
 
@@ -85,25 +78,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m eval.all", description=(__doc__ or "").split("\n\n")[0])
     add_flags(parser, AllSettings)
     args = parser.parse_args(argv)
-    tables: list[Table] = []
-    missed: list[str] = []
-    try:
+
+    def work() -> int:
         settings = from_flags(AllSettings, args)
-        run = Run(settings)
-        for name in chosen(settings):
+        names, run = chosen(settings), Run(settings)
+        tables: list[Table] = []
+        missed: list[str] = []
+        for name in names:
             tables += _measured(name, settings, run, missed)
         summary = run.folder / "summary.md"
-        summary.parent.mkdir(parents=True, exist_ok=True)
-        summary.write_text("\n".join([*map(markdown, tables), *_missed(missed)]) + "\n", encoding="utf-8")
-    except KeyboardInterrupt:
-        print("eval.all: interrupted; the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
-    except GroundingError as error:
-        print(f"eval.all: {whole_message(error)}", file=sys.stderr)
-        return WRONG_USE if isinstance(error, InputError) else FAILED
-    print("\n".join(_missed(missed)))
-    print(f"all tables lie in {summary}", file=sys.stderr)
-    return DONE if tables else WRONG_USE
+        make_folder(summary.parent)
+        with whole_file(summary) as stream:
+            stream.write("\n".join([*map(markdown, tables), *_missed(missed)]) + "\n")
+        print("\n".join(_missed(missed)))
+        print(f"all tables lie in {summary}", file=sys.stderr)
+        return DONE if tables else WRONG_USE
+
+    return ended("eval.all", work)
 
 
 def _measured(name: str, settings: AllSettings, run: Run, missed: list[str]) -> list[Table]:
@@ -114,6 +105,8 @@ def _measured(name: str, settings: AllSettings, run: Run, missed: list[str]) -> 
     except ConfigError as error:
         missed.append(f"{title}: {whole_message(error)}")
         return []
+    if not parts:
+        missed.append(f"{title}: {NOTHING_CHOSEN}")
     run.settings = replace(settings, data=_folder(settings.data, folder))
     outcomes: list[Outcome] = run.outcomes(parts)
     missed += [f"{outcome.part.heading}: {outcome.error}" for outcome in outcomes if outcome.error]

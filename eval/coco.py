@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from eval.exits import DONE, ended
 from eval.published import Published
 from grounding.data.predictions import FORMAT, Predictions, read_predictions
 from grounding.data.reading import load_json
 from grounding.data.whole_files import whole_file
-from grounding.errors import GroundingError, InputError
+from grounding.errors import InputError
 from grounding.metrics.box_matching import THRESHOLDS, Rates
 from grounding.metrics.coco_ap import ENGINES, NUMBERS, CocoAp, score_entries
 from grounding.metrics.coco_entries import EntryProblem, read_results, read_truth
@@ -50,16 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             __doc__, parts, given, title="Detection", published=PUBLISHED, settings=CocoSettings, program="eval.coco"
         )
     args = _parser().parse_args(given)
-    try:
+
+    def work() -> int:
         _run(args)
-        sys.stdout.flush()
-    except GroundingError as error:
-        print(f"eval.coco: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except BrokenPipeError:  # whoever read the output has gone: nothing to say, and nobody to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
+        return DONE
+
+    return ended("eval.coco", work)
 
 
 def _parser() -> argparse.ArgumentParser:

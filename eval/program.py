@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.exits import DONE, FAILED, WRONG_USE, ended, whole_message
 from eval.published import Published
 from eval.tables import NOTHING, Row, Table, percent, plain, print_table
 from grounding.backends import load
@@ -21,15 +22,15 @@ from grounding.backends.base import Grounder
 from grounding.data.opening import open_dataset
 from grounding.data.predictions import read_predictions
 from grounding.data.splits import SPLITS
-from grounding.errors import ConfigError, GroundingError, InputError
+from grounding.errors import ConfigError, GroundingError, OutputError
 from grounding.flags import add_flags, from_flags
 from grounding.metrics.base import Figure, Scores
 from grounding.predict import predict
 from grounding.report import write_report
 from grounding.score import score, write_scores
-from grounding.score.terminal import NO_SHARES
+from grounding.score.terminal import NO_SHARES, visible
 
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+NOTHING_CHOSEN = "these settings leave nothing to measure: give --data, other splits or sets, or some --scenes"
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Run:
         if settings.limit is not None:
             dataset = dataset.take(settings.limit)
         folder = self.folder / self._name(part)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         print(f"{part.heading}: {len(dataset):,} questions", file=sys.stderr)
         file = folder / "predictions.jsonl"
         predict(dataset, self.model, file, batch=settings.batch, seed=settings.seed, progress=True)
@@ -175,9 +176,12 @@ class Run:
         return _as_name(part.dataset + "".join(f"-{key}-{value}" for key, value in sorted(told.items())))
 
 
-def whole_message(error: BaseException) -> str:
-    """What went wrong, on one line."""
-    return " ".join(str(error).split())
+def make_folder(folder: Path) -> None:
+    """Makes the folder, and those above it. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} can't be made ({error.strerror or error}): give another --out") from None
 
 
 def run(
@@ -199,16 +203,15 @@ def run(
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=(describes or "").split("\n\n")[0])
     add_flags(parser, settings)
     args = parser.parse_args(argv)
-    try:
+
+    def work() -> int:
         chosen = from_flags(settings, args)
-        outcomes = Run(chosen).outcomes(parts_of(chosen))
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted; the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
-    except GroundingError as error:
-        print(f"{program}: {whole_message(error)}", file=sys.stderr)
-        return WRONG_USE if isinstance(error, InputError) else FAILED
-    return tell(outcomes, title, published)
+        parts = parts_of(chosen)
+        if not parts:
+            raise ConfigError(NOTHING_CHOSEN)
+        return tell(Run(chosen).outcomes(parts), title, published)
+
+    return ended(program, work)
 
 
 def tell(outcomes: Sequence[Outcome], title: str, published: Sequence[Published] = ()) -> int:
@@ -276,7 +279,7 @@ def _notes(outcomes: Sequence[Outcome]) -> list[str]:
         about = first.about
         named = [name for name in ("model", "codec", "rounding", "seed") if about.get(name) is not None]
         facts = [*(f"{name} {about[name]}" for name in named), f"protocol {first.protocol}"]
-        facts += [f"prompt “{about['prompt']}”"] if about.get("prompt") else []
+        facts += [f"prompt “{visible(about['prompt'])}”"] if about.get("prompt") else []
         notes.append(", ".join(facts) + "; in brackets 95 % intervals over pictures")
     for outcome in outcomes:
         if outcome.scores is None:

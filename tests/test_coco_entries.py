@@ -231,3 +231,9 @@ def test_ids_may_be_words():
 def test_categories_of_one_name_are_told_apart_by_their_ids():
     twins = truth(categories=[{"id": 3, "name": "bat"}, {"id": 5, "name": "bat"}, {"id": 6}])
     assert read_truth(twins).names == {1: "bat (3)", 2: "bat (5)", 3: "6"}
+
+
+@pytest.mark.parametrize("least", [float("nan"), float("inf")])
+def test_a_least_score_that_is_no_number_does_not_leave_out_everything(least):
+    with pytest.raises(InputError, match=r"the least score is (nan|inf), which no score"):
+        read_results([FOUND], read_truth(truth(OBJECT)), min_score=least)

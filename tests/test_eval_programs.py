@@ -2,6 +2,10 @@
 
 import json
 import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +18,7 @@ from grounding.data.scenes.write import write_dataset
 from grounding.errors import ConfigError
 
 PICTURES = 6
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -163,3 +168,45 @@ def test_splits_between_commas_are_read_and_checked():
     assert chosen_splits(" val, testA,", ("val", "testA")) == ["val", "testA"]
     with pytest.raises(ConfigError, match="no 'dev' here; known: val, testA"):
         chosen_splits("val,dev", ("val", "testA"))
+
+
+# ---- how a program ends
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [(absent, ["--scenes", "0"]), (refcoco, ["--splits", "test", "--sets", "refcoco"]), (refcoco, ["--splits", ","])],
+)
+def test_settings_that_leave_nothing_to_measure_are_told(run, module, flags):
+    code, out, err = run(module, *flags, data=None if module is absent else ".")
+    assert (code, out) == (2, "")
+    assert "these settings leave nothing to measure" in err
+
+
+def test_all_without_a_program_is_told_and_writes_nothing(run, tmp_path):
+    code, _, err = run(everything, "--only", ",")
+    assert code == 2
+    assert "--only names no program; known: refcoco," in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("module", "flags"), [(absent, []), (everything, ["--only", "absent"])])
+def test_a_place_that_takes_no_files_is_told_in_words(run, tmp_path, module, flags):
+    (tmp_path / "file").write_text("")
+    code, _, err = run(module, "--scenes", "3", "--out", str(tmp_path / "file"), *flags, data=None)
+    assert code == (1 if module is everything else 2)
+    assert "can't be made (Not a directory): give another --out" in err
+
+
+def test_a_reader_that_goes_away_is_no_error_to_tell(tmp_path):
+    line = f"{sys.executable} -m eval.absent --model baseline:whole --scenes 3 --out {tmp_path} --no-report | true"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_prompt_of_several_lines_stays_in_its_note(drawn, tmp_path):
+    settings = Settings(model="baseline:whole", out=tmp_path, report=False)
+    outcome = Run(settings).measure(Part("scenes:absent", "drawn", options={"n": 2}, drawn=True))
+    about = {**outcome.scores.about, "prompt": "one\ntwo"}
+    (table,) = tables_of([replace(outcome, scores=replace(outcome.scores, about=about))], "Absent")
+    assert "prompt “one two”" in table.notes[0]

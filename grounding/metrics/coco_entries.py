@@ -134,8 +134,8 @@ def read_results(results: Any, truth: Truth, *, min_score: float | None = None) 
     """The detections that can be scored against `truth`, each other entry named.
 
     A result with a mask and no box gets the box around the mask, as COCO's evaluator has it. `min_score`: lower ones
-    are left out. Raises InputError where `results` is no list, where it has entries and none of them can be scored, or
-    where none has a score for `min_score` to choose by.
+    are left out. Raises InputError where `results` is no list, where it has entries and none of them can be scored,
+    where none has a score for `min_score` to choose by, or where that is no finite number.
     """
     if not isinstance(results, Sequence) or isinstance(results, str | bytes):
         seen = f"an object with {', '.join(map(str, list(results)[:6]))}" if isinstance(results, Mapping) else results
@@ -143,6 +143,8 @@ def read_results(results: Any, truth: Truth, *, min_score: float | None = None) 
             "COCO's results are a list of {image_id, category_id, bbox or segmentation, score}; "
             f"seen: {seen!s:.100} (give the list alone)"
         )
+    if min_score is not None and not math.isfinite(min_score):
+        raise InputError(f"the least score is {min_score}, which no score can be held against: give a number")
     scored = any(isinstance(row, Mapping) and row.get("score") is not None for row in results)
     problems: list[EntryProblem] = []
     detections = []
