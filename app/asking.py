@@ -13,7 +13,7 @@ from PIL import Image
 from grounding import Grounding, GroundingError, Question, Region
 from grounding.draw import colors_of
 from grounding.draw.colors import PALETTE
-from grounding.errors import PromptError
+from grounding.errors import BackendError, CheckpointError, MissingExtraError, PromptError
 
 from .models import Models
 
@@ -71,7 +71,7 @@ class Asking:
         try:
             question = question_of(data)
             with self.models.lent(model) as lent:
-                yield from self._written(lent, image, question, stopped)
+                yield from self._written(lent, image, question, stopped, model)
         except StoppedError:
             yield {"kind": "problem", "message": "Stopped.", "stopped": True}
         except GroundingError as error:
@@ -90,10 +90,10 @@ class Asking:
         with self.models.lent(model) as lent:
             *_, last = self._stream(lent, image, question_of(data), threading.Event())
         assert isinstance(last, Grounding)  # a stream ends with it
-        return last
+        return last.replace(model=model)
 
     def _written(
-        self, lent: Any, image: Image.Image, question: Question, stopped: threading.Event
+        self, lent: Any, image: Image.Image, question: Question, stopped: threading.Event, name: str
     ) -> Iterator[dict[str, Any]]:
         before = getattr(lent, "tokens_written", None)
         shown: list[Region] = []
@@ -103,7 +103,12 @@ class Asking:
                 yield {"kind": "region", "region": event.to_json(), "color": _color(shown, question)}
                 continue
             tokens = None if before is None else lent.tokens_written - before
-            yield {"kind": "answer", "answer": event.to_json(), "colors": colors_of(event), "tokens": tokens}
+            yield {
+                "kind": "answer",
+                "answer": event.replace(model=name).to_json(),
+                "colors": colors_of(event),
+                "tokens": tokens,
+            }
 
     def _stream(
         self, lent: Any, image: Image.Image, question: Question, stopped: threading.Event
@@ -138,6 +143,10 @@ class Asking:
 
 def sentence(error: Exception) -> str:
     """The error's message for a person: begins with a capital and ends with a full stop."""
+    if isinstance(error, (BackendError, CheckpointError, MissingExtraError)):
+        # the operator's business, and such messages name files and servers
+        log.error("a model failed: %s", error)
+        return "This model could not answer. What went wrong is written down on the server."
     if "decompression bomb" in str(error):
         return "This picture has many more million pixels than the server takes: shrink it."
     text = " ".join(str(error).split()).replace(", or pass limits=ImageLimits(max_bytes=...)", "")

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grounding
@@ -15,10 +16,11 @@ from .settings import SHIPPED
 
 
 class Models:
-    """Models by name. The first is loaded at the start, others when they are first asked."""
+    """Models by the name that users see. The first is loaded at the start, others when they are first asked."""
 
     def __init__(self, names: Sequence[str], workers: int) -> None:
-        self.names, self.workers = tuple(names), workers
+        self._loaded_by = shown_names(names)
+        self.names, self.workers = tuple(self._loaded_by), workers
         self._free: dict[str, queue.SimpleQueue[Any]] = {}
         self._first: dict[str, Any] = {}
         self._loading = threading.Lock()
@@ -29,7 +31,8 @@ class Models:
             raise UnknownModelError(f"no model named {name[:60]!r} here; choose one of: {', '.join(self.names)}")
         with self._loading:
             if name not in self._first:
-                model = grounding.load(None if name == SHIPPED else name)
+                wanted = self._loaded_by[name]
+                model = grounding.load(None if wanted == SHIPPED else wanted)
                 # One whose state must not be shared by threads, and has no twins, is lent to one answer at a time.
                 twins = [model.twin() for _ in range(self.workers - 1)] if hasattr(model, "twin") else []
                 free: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -47,3 +50,17 @@ class Models:
             yield model
         finally:
             self._free[name].put(model)
+
+
+def shown_names(names: Sequence[str]) -> dict[str, str]:
+    """What users see of each name, to the name itself: of a path its last part, numbered where two are alike."""
+    shown: dict[str, str] = {}
+    for name in names:
+        prefix, colon, rest = name.partition(":")
+        short = f"{prefix}:{Path(rest).name}" if colon and rest.startswith(("/", ".", "~")) else name
+        short = Path(name).name or name if Path(name).expanduser().is_dir() else short
+        number = 2
+        while (unique := short if short not in shown else f"{short} ({number})") in shown:
+            number += 1
+        shown[unique] = name
+    return shown

@@ -40,7 +40,7 @@ def serve(settings: Settings, folder: Path) -> int:
     from .server import build, rooms_of
 
     rooms = rooms_of(settings)
-    rooms.models.open(settings.models[0])
+    rooms.models.open(rooms.models.names[0])
     app = build(rooms, folder)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"the demo is at http://{shown}:{port}", flush=True)

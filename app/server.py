@@ -105,7 +105,7 @@ def blocks_of(rooms: Rooms) -> gr.Blocks:
         try:
             path = Path(picture["path"] if isinstance(picture, dict) else picture.path)
             image = grounding.open_image(path.read_bytes(), limits=rooms.pictures.limits)
-            return rooms.asking.answer(image, data, model or rooms.settings.models[0]).to_json()
+            return rooms.asking.answer(image, data, model or rooms.models.names[0]).to_json()
         except (GroundingError, StoppedError) as error:
             raise gr.Error(sentence(error), print_exception=False) from None
         except (KeyError, TypeError, OSError):
@@ -144,7 +144,7 @@ def blocks_of(rooms: Rooms) -> gr.Blocks:
         except GroundingError as error:
             yield {"kind": "problem", "message": sentence(error), "gone": True}
             return
-        yield from rooms.asking.events(image, question, model or rooms.settings.models[0], ask_id)
+        yield from rooms.asking.events(image, question, model or rooms.models.names[0], ask_id)
 
     with gr.Blocks(analytics_enabled=False, title="grounding") as blocks:
         together: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": rooms.settings.workers}
@@ -174,8 +174,7 @@ def add_page(web: FastAPI, rooms: Rooms) -> None:
     def settings() -> dict[str, Any]:
         chosen, models = rooms.settings, rooms.models
         return {
-            "models": [{"name": name, "tasks": list(models.open(name).tasks)} for name in models.names[:1]]
-            + [{"name": name, "tasks": None} for name in models.names[1:]],
+            "models": [{"name": name} for name in models.names],
             "looks": hasattr(models.open(models.names[0]), "look"),
             "examples": [path.stem.partition("-")[2] for path in EXAMPLES],
             "manual": MANUAL.is_file(),
@@ -244,7 +243,7 @@ def add_pictures(web: FastAPI, rooms: Rooms) -> None:
     @web.post("/look")
     async def look(request: Request) -> dict[str, Any]:
         data = await _json(request)
-        model = rooms.models.open(str(data.get("model") or rooms.settings.models[0]))
+        model = rooms.models.open(str(data.get("model") or rooms.models.names[0]))
         if not hasattr(model, "look"):
             raise InputError("only models of our own kind show how they see")
         side, patch = model.patch_grid

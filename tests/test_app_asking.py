@@ -9,7 +9,7 @@ import pytest
 
 import grounding
 from app.asking import WENT_WRONG, Asking
-from app.models import Models
+from app.models import Models, shown_names
 from app.settings import parse
 from tests.app_server import SCENE
 
@@ -112,3 +112,20 @@ def test_it_listens_on_this_machine_alone_unless_told(monkeypatch):
     monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
     assert parse([]).host == "127.0.0.1"
     assert parse(["--host", "0.0.0.0"]).host == "0.0.0.0"
+
+
+def test_users_see_no_path_of_this_machine(tmp_path):
+    names = ["grounding-scenes", f"scripted:{tmp_path}/a.jsonl", str(tmp_path), "org/name", "openai:gpt-4o"]
+    shown = shown_names([*names, f"scripted:{tmp_path}/b/a.jsonl"])
+    assert list(shown) == [
+        "grounding-scenes", "scripted:a.jsonl", tmp_path.name, "org/name", "openai:gpt-4o", "scripted:a.jsonl (2)",
+    ]  # fmt: skip
+    assert list(shown.values())[:5] == names
+
+
+def test_failing_model_is_told_without_its_files(scene, tmp_path, caplog):
+    (tmp_path / "empty.jsonl").write_text("")
+    models = Models([f"scripted:{tmp_path}/empty.jsonl"], 1)
+    (event,) = Asking(models, 60).events(scene, COUNT, "scripted:empty.jsonl")
+    assert event["message"].startswith("This model could not answer.")
+    assert "has no answer" in caplog.text

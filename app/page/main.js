@@ -246,7 +246,7 @@ async function start() {
     const image = el("img"); image.src = `examples/${number}`; image.alt = ""; thumb.append(image); thumb.addEventListener("click", () => example(name, number)); $("thumbs").append(thumb);
   });
   for (const { name } of settings.models) { const option = el("option", "", name); option.value = name; $("model").append(option); }
-  $("model-pick").hidden = $("compare").hidden = settings.models.length < 2; $("look").hidden = !settings.looks; $("manual").hidden = !settings.manual;
+  document.body.classList.toggle("many", settings.models.length > 1); $("model-pick").hidden = $("compare").hidden = settings.models.length < 2; $("look").hidden = !settings.looks; $("manual").hidden = !settings.manual;
   $("model").addEventListener("change", () => { state.first = $("model").value; if (stages.length > 1) { sideBySide(); sideBySide(); } });
   $("compare").addEventListener("click", sideBySide); $("look").addEventListener("click", () => see().catch((error) => toast(error.message)));
   $("ask").addEventListener("submit", submit); $("share").addEventListener("click", share);

@@ -217,7 +217,9 @@ export class Stage extends EventTarget {
     const region = this.regions[this.selected]; if (!region) return;
     const [x1, y1, x2, y2] = this.screen(region.box);
     const [w, h] = [this.actions.offsetWidth, this.actions.offsetHeight];
-    let y = y2 + 8; if (y + h > this.frame.clientHeight) y = y1 - h - 34; if (y < 0) y = Math.max(0, this.frame.clientHeight - h - 6);
+    const label = this.labels.querySelector(".selected")?.getBoundingClientRect();
+    const under = label ? label.bottom - this.frame.getBoundingClientRect().top : 0; // its own label stays to be read
+    let y = (under > y2 && under - y2 < 60 ? under : y2) + 8; if (y + h > this.frame.clientHeight) y = y1 - h - 34; if (y < 0) y = Math.max(0, this.frame.clientHeight - h - 6);
     const x = Math.min(Math.max((x1 + x2 - w) / 2, 6), Math.max(6, this.frame.clientWidth - w - 6));
     this.actions.style.transform = `translate(${x}px, ${y}px)`;
   }
