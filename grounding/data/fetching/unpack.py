@@ -207,10 +207,13 @@ class _Header(tarfile.TarInfo):
         return header
 
 
+def _unpacked(archive: Path) -> IO[bytes]:
+    return archive.open("rb") if archive.suffix.lower() == ".tar" else gzip.open(archive)  # type: ignore[return-value]
+
+
 def _tar_entries(archive: Path) -> Iterator[_Entry]:
     # gzip unpacks it, not tarfile, which takes a minute over 300,000 entries that are packed to nothing
-    opened: Callable[..., IO[bytes]] = open if archive.suffix.lower() == ".tar" else gzip.open
-    with opened(archive, "rb") as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as source:
+    with _unpacked(archive) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as source:
         while (info := source.next()) is not None:
             source.members.clear()  # type: ignore[attr-defined]  # else it keeps them all
             if info.isdir():
