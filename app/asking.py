@@ -62,7 +62,7 @@ class Asking:
     def events(self, image: Image.Image, data: Mapping[str, Any], model: str, ask_id: str = "") -> Iterator[Any]:
         """What happens while an answer is written, as JSON: regions one by one, then the answer or a sentence.
 
-        {"kind": "region", "region", "color"} · {"kind": "answer", "answer", "colors", "tokens", "cut"} ·
+        {"kind": "region", "region", "color"} · {"kind": "answer", "answer", "colors", "tokens"} ·
         {"kind": "problem", "message"}
         """
         stopped = threading.Event()
@@ -70,8 +70,9 @@ class Asking:
             self._stops[ask_id] = stopped
         try:
             question = question_of(data)
-            with self.models.lent(model) as lent:
-                yield from self._written(lent, image, question, stopped, model)
+            check = self._checker(stopped)
+            with self.models.lent(model, check) as lent:
+                yield from self._written(lent, image, question, check, model)
         except StoppedError:
             yield {"kind": "problem", "message": "Stopped.", "stopped": True}
         except GroundingError as error:
@@ -86,18 +87,19 @@ class Asking:
             self._stops.pop(ask_id, None)
 
     def answer(self, image: Image.Image, data: Mapping[str, Any], model: str) -> Grounding:
-        """The whole answer at once. Raises GroundingError, and StoppedError at the time limit."""
-        with self.models.lent(model) as lent:
-            *_, last = self._stream(lent, image, question_of(data), threading.Event())
+        """The whole answer at once. Raises GroundingError, at the time limit too."""
+        question, check = question_of(data), self._checker(threading.Event())
+        with self.models.lent(model, check) as lent:
+            *_, last = self._stream(lent, image, question, check)
         assert isinstance(last, Grounding)  # a stream ends with it
         return last.replace(model=model)
 
     def _written(
-        self, lent: Any, image: Image.Image, question: Question, stopped: threading.Event, name: str
+        self, lent: Any, image: Image.Image, question: Question, check: Callable[[], None], name: str
     ) -> Iterator[dict[str, Any]]:
         before = getattr(lent, "tokens_written", None)
         shown: list[Region] = []
-        for event in self._stream(lent, image, question, stopped):
+        for event in self._stream(lent, image, question, check):
             if isinstance(event, Region):
                 shown.append(event)
                 yield {"kind": "region", "region": event.to_json(), "color": _color(shown, question)}
@@ -111,9 +113,8 @@ class Asking:
             }
 
     def _stream(
-        self, lent: Any, image: Image.Image, question: Question, stopped: threading.Event
+        self, lent: Any, image: Image.Image, question: Question, check: Callable[[], None]
     ) -> Iterator[Region | Grounding]:
-        check = self._checker(stopped)
         watched = hasattr(lent, "watch")
         if watched:
             lent.watch(check)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,14 @@ class Models:
         return self._first[name]
 
     @contextmanager
-    def lent(self, name: str) -> Iterator[Any]:
-        """A model that nobody else asks until it is given back; waits for one."""
+    def lent(self, name: str, check: Callable[[], None]) -> Iterator[Any]:
+        """A model that nobody else asks until it is given back; waits for one, until `check` raises."""
         self.open(name)
-        model = self._free[name].get()
+        model = None
+        while model is None:
+            check()
+            with suppress(queue.Empty):
+                model = self._free[name].get(timeout=0.2)
         try:
             yield model
         finally:

@@ -20,7 +20,7 @@ import grounding
 from grounding import Grounding, GroundingError, ImageLimits
 from grounding.errors import ImageTooLargeError, InputError
 
-from .asking import Asking, StoppedError, question_of, sentence
+from .asking import Asking, question_of, sentence
 from .exports import export
 from .gate import COOKIE, Gate, Sessions
 from .manual import page_of
@@ -106,7 +106,7 @@ def blocks_of(rooms: Rooms) -> gr.Blocks:
             path = Path(picture["path"] if isinstance(picture, dict) else picture.path)
             image = grounding.open_image(path.read_bytes(), limits=rooms.pictures.limits)
             return rooms.asking.answer(image, data, model or rooms.models.names[0]).to_json()
-        except (GroundingError, StoppedError) as error:
+        except GroundingError as error:
             raise gr.Error(sentence(error), print_exception=False) from None
         except (KeyError, TypeError, OSError):
             raise gr.Error("Upload the picture first, and name it by its path.", print_exception=False) from None

@@ -85,7 +85,7 @@ def test_answers_at_the_same_time_are_those_one_after_the_other(models):
 
 def test_what_breaks_is_told_without_a_trace(models, scene, caplog):
     class Broken(Models):
-        def lent(self, name):
+        def lent(self, name, check):
             raise RuntimeError("secret path /x/y")
 
     (event,) = Asking(Broken(["m"], 1), 60).events(scene, COUNT, "m")
@@ -129,3 +129,20 @@ def test_failing_model_is_told_without_its_files(scene, tmp_path, caplog):
     (event,) = Asking(models, 60).events(scene, COUNT, "scripted:empty.jsonl")
     assert event["message"].startswith("This model could not answer.")
     assert "has no answer" in caplog.text
+
+
+def test_question_that_waits_for_a_model_can_be_stopped(scene, tmp_path):
+    (tmp_path / "one.jsonl").write_text('{"phrase": "x", "answer": "none"}\n')
+    models = Models([f"scripted:{tmp_path}/one.jsonl"], workers=3)  # it has no twins
+    asking, seen = Asking(models, 60), []
+    question = {"task": "locate", "phrase": "x"}
+    with models.lent("scripted:one.jsonl", lambda: None):
+        waiting = threading.Thread(
+            target=lambda: seen.extend(asking.events(scene, question, "scripted:one.jsonl", "w"))
+        )
+        waiting.start()
+        while not asking.stop("w"):
+            time.sleep(0.01)
+        waiting.join(10)
+    assert [event["message"] for event in seen] == ["Stopped."]
+    assert [event["kind"] for event in asking.events(scene, question, "scripted:one.jsonl")] == ["answer"]
