@@ -109,3 +109,8 @@ def test_calibration_is_of_all_regions_that_count():
     asked = [case(grounding(BOX, FAR), grounding(BOX, MIDDLE, scores=(0.95, 0.75)))]
     found = measure(asked).calibration
     assert (found.confidence, found.accuracy) == ((0.75, 0.95), (0.0, 1.0))
+
+
+def test_the_region_that_stands_for_an_answer_is_its_surest_also_beside_one_without_a_score():
+    (verdict,) = measure([case(BOX, grounding(FAR, BOX, scores=(None, 0.9)))]).verdicts
+    assert (verdict.region, verdict.score) == (1, 0.9)

@@ -3,7 +3,7 @@
 import pytest
 
 from grounding.metrics.intervals import ratio_figures
-from grounding.metrics.judging import ANSWERED, EMPTY, FAILED, UNREADABLE, best_place, rates_of, state_of
+from grounding.metrics.judging import ANSWERED, EMPTY, FAILED, UNREADABLE, best_place, ranked_places, rates_of, state_of
 from grounding.result import PROBLEM_KINDS
 from tests.questions import BOX, FAR, NONE, PROSE, case, cases, grounding
 
@@ -49,3 +49,9 @@ def test_best_place_is_the_number_of_the_surest_region():
     assert best_place(grounding(FAR, BOX, scores=(0.1, 0.2))) == 1
     assert best_place(grounding(BOX, BOX)) == 0
     assert best_place(NONE) is best_place(None) is None
+
+
+def test_places_are_ranked_by_score_and_those_without_one_come_last():
+    answer = grounding(BOX, FAR, BOX, FAR, BOX, scores=(0.2, None, 0.9, 0.2, None))
+    assert ranked_places(answer) == [2, 0, 3, 1, 4]
+    assert best_place(answer) == ranked_places(answer)[0]

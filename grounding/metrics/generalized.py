@@ -15,7 +15,7 @@ from grounding.boxes import Boxes
 from grounding.metrics.base import Case, Column, Measured, Verdict
 from grounding.metrics.calibration import calibration_of
 from grounding.metrics.errors import Neighbours, error_of_state, set_error
-from grounding.metrics.judging import ANSWERED, EMPTY, state_of
+from grounding.metrics.judging import ANSWERED, EMPTY, ranked_places, state_of
 from grounding.metrics.protocols import PROTOCOLS, Protocol
 from grounding.metrics.rec import CURVE
 
@@ -111,8 +111,9 @@ def _kept(case: Case, score_threshold: float) -> list[int]:
     if case.answer is None:
         return []
     scores = case.answer.scores
-    places = [number for number, score in enumerate(scores) if score is None or score >= score_threshold]
-    return sorted(places, key=lambda number: -(np.inf if (score := scores[number]) is None else score))
+    return [
+        place for place in ranked_places(case.answer) if (score := scores[place]) is None or score >= score_threshold
+    ]
 
 
 def _boxes(case: Case, places: Sequence[int]) -> Boxes:

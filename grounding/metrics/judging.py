@@ -44,6 +44,12 @@ def best_place(answer: Grounding | None) -> int | None:
     return next(number for number, region in enumerate(answer.regions) if region is best)
 
 
+def ranked_places(answer: Grounding) -> list[int]:
+    """Numbers of its regions, the surest first, those without a score last; the first is `best_place`."""
+    scores = answer.scores
+    return sorted(range(len(scores)), key=lambda place: np.inf if (score := scores[place]) is None else -score)
+
+
 def rates_of(cases: Sequence[Case]) -> dict[str, Column]:
     """Shares of all questions whose answer is unreadable, empty, out of range, duplicate, truncated ... or failed."""
     states = np.array([state_of(case) for case in cases])

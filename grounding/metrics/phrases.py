@@ -15,7 +15,7 @@ import numpy as np
 from grounding.metrics.base import Case, Column, Measured, Verdict
 from grounding.metrics.calibration import calibration_of
 from grounding.metrics.errors import Neighbours, error_of_state
-from grounding.metrics.judging import ANSWERED, EMPTY, state_of
+from grounding.metrics.judging import ANSWERED, EMPTY, ranked_places, state_of
 from grounding.metrics.protocols import PROTOCOLS, Protocol
 from grounding.metrics.rec import CURVE, best_overlaps
 from grounding.result import Region
@@ -34,7 +34,7 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
     something = np.array([bool(case.truth.regions) for case in cases], bool)
     rejected = ~something & (states == EMPTY)
     merged = [replace(case, truth=case.truth.replace(regions=_merged(case.truth.regions))) for case in cases]
-    ranked = [_ranked(case) for case in cases]
+    ranked = [[] if case.answer is None else ranked_places(case.answer) for case in cases]
     figures: dict[str, Column] = {}
     hits, overlaps, judged = np.zeros(len(cases), bool), np.zeros(len(cases)), np.full(len(cases), -1)
     for name, asked in (("any box", cases), ("merged", merged)):
@@ -76,14 +76,6 @@ def measure(cases: Sequence[Case], protocol: Protocol = PROTOCOLS["iou"]) -> Mea
         calibration=calibration_of(scored, list(hits[answered]), int(answered.sum())),
         notes=_notes(cases),
     )
-
-
-def _ranked(case: Case) -> list[int]:
-    """Numbers of the answer's regions, the surest first."""
-    if case.answer is None:
-        return []
-    scores = case.answer.scores
-    return sorted(range(len(scores)), key=lambda number: -(-np.inf if (score := scores[number]) is None else score))
 
 
 def _merged(regions: Sequence[Region]) -> tuple[Region, ...]:
