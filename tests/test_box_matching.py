@@ -7,6 +7,7 @@ import pytest
 
 from grounding.boxes import as_boxes, xywh_to_xyxy
 from grounding.metrics.box_matching import THRESHOLDS, Placed, Tally, match_boxes, rates
+from grounding.metrics.coco_ap import score_entries
 from grounding.metrics.coco_entries import read_results, read_truth
 from grounding.metrics.detection import tally_entries
 from grounding.metrics.protocols import PROTOCOLS
@@ -52,6 +53,20 @@ def test_a_detection_that_fits_no_longer_at_a_higher_threshold_leaves_the_box_to
     matches = match_boxes(placed(NEAR_LEFT, LEFT), placed(LEFT), NONE)
     assert taken_at(matches, 0.8) == [0, -1]
     assert taken_at(matches, 0.95) == [-1, 0]
+
+
+def test_of_boxes_that_fit_alike_the_last_is_taken_as_coco_has_it():
+    """The first detection fits both alike, the second one of them: whether both hit is a matter of the choice."""
+    truth, found = [(0, 0, 10, 10), (2, 0, 12, 10)], [(1, 0, 11, 10), (0, 0, 10, 10)]
+    images, categories = [{"id": 1}], [{"id": 1, "name": "cat"}]
+    for order in (truth, truth[::-1]):
+        boxes = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in (*order, *found)]
+        rows = [{"id": n, "image_id": 1, "category_id": 1, "bbox": box, "area": 100} for n, box in enumerate(boxes)]
+        known = read_truth({"images": images, "categories": categories, "annotations": rows[:2]})
+        results = read_results([row | {"score": 1 - row["id"] / 10} for row in rows[2:]], known)
+        recall = score_entries(known, results).numbers["AR100"]
+        taken = match_boxes(placed(*found), placed(*order), NONE).taken
+        assert (taken >= 0).sum() / (2 * LEVELS) == pytest.approx(recall)
 
 
 def test_the_second_choice_is_taken_where_the_first_is_gone():

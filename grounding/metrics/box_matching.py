@@ -1,8 +1,9 @@
 """Owns which detections count as found: greedy matching within a category, and precision, recall and F1 of the counts.
 
 The rule is that of COCO's evaluator (pycocotools, COCOeval.evaluateImg): the surest detection first, each takes the
-free true box of its category that it overlaps most, if IoU is at least the threshold; one that takes none and lies in
-a crowd region of its category counts neither for nor against. COCO stops at 100 detections a picture; this does not.
+free true box of its category that it overlaps most, the last among equals, if IoU is at least the threshold; one that
+takes none and lies in a crowd region of its category counts neither for nor against. COCO stops at 100 detections of a
+category in a picture; this does not.
 
     T  thresholds   D  detections   N  true boxes   K  crowd regions   P  pictures   C  categories
 """
@@ -71,7 +72,7 @@ def match_boxes(
         free = np.ones((len(THRESHOLDS), len(truth.boxes)))
         for one in order[candidates.any(axis=1)[order]]:
             wanted = free * overlap[one]
-            best = wanted.argmax(axis=1)
+            best = len(truth.boxes) - 1 - wanted[:, ::-1].argmax(axis=1)  # the last among equals, as COCO has it
             hit = enough(wanted[levels, best], THRESHOLDS)
             taken[hit, one] = best[hit]
             free[levels[hit], best[hit]] = 0.0
