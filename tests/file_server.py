@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,6 +24,8 @@ class Served:
     headers: dict[str, str] = field(default_factory=dict)
     drip: float = 0.0
     """Seconds between single bytes."""
+    raw: list[bytes] = field(default_factory=list)
+    """What the first requests get as it is, status line and all; then the file is served."""
 
 
 class FileServer:
@@ -49,6 +50,8 @@ class FileServer:
                 served = outer.files.get(self.path)
                 if served is None:
                     self.send_error(404)
+                elif served.raw:
+                    outer._send(self, served.raw.pop(0), served.drip)
                 elif served.status:
                     code = served.status.pop(0)
                     self.send_response(code)
@@ -102,11 +105,16 @@ class FileServer:
             request.wfile.write(served.data[start : served.hang_at])
             request.wfile.flush()
             self.stop.wait(20)
-        elif served.drip:
-            for place in range(start, total):
-                request.wfile.write(served.data[place : place + 1])
-                request.wfile.flush()
-                time.sleep(served.drip)
         else:
-            request.wfile.write(served.data[start:stop])
-            request.wfile.flush()
+            self._send(request, served.data[start:stop], served.drip)
+
+    def _send(self, request: BaseHTTPRequestHandler, data: bytes, drip: float) -> None:
+        step = 1 if drip else max(len(data), 1)
+        for place in range(0, len(data), step):
+            try:
+                request.wfile.write(data[place : place + step])
+                request.wfile.flush()
+            except OSError:  # nobody listens any more
+                return
+            if self.stop.wait(drip):
+                return

@@ -179,6 +179,110 @@ def test_redirects_are_followed_to_the_web_only(tmp_path, fetch):
                 fetch(server.address(path))
 
 
+def answer(*headers, body=b"", status="200 OK"):
+    """An HTTP answer as it goes over the line."""
+    return "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", *headers, "")).encode("latin-1") + body
+
+
+ODD_PLACES = [
+    "http://[::1",
+    f"http://{'a' * 80}.x/",
+    "http://a..b/",
+    "http://ex\xe4mple.invalid/\xff",
+    "http://a:port/",
+]
+
+
+@pytest.mark.parametrize("place", ODD_PLACES)
+def test_a_redirect_to_no_address_is_one_sentence(fetch, place):
+    redirect = answer(f"Location: {place}", "Content-Length: 0", status="302 Found")
+    with (
+        FileServer({"/d": Served(DATA, raw=[redirect] * 9)}) as server,
+        pytest.raises(FetchError, match=r"data\.bin could not be fetched"),
+    ):
+        fetch(server.address("/d"))
+
+
+def test_an_address_of_no_host_leads_to_the_next_one(fetch):
+    with FileServer({"/d": Served(DATA)}) as server:
+        assert fetch("http://a..b/d", server.address("/d"), sha256=SHA).path.read_bytes() == DATA
+
+
+def test_redirects_without_end_are_left(fetch):
+    turn = answer("Location: /d", "Content-Length: 0", status="302 Found")
+    with (
+        FileServer({"/d": Served(DATA, raw=[turn] * 99)}) as server,
+        pytest.raises(FetchError, match="infinite loop"),
+    ):
+        fetch(server.address("/d"))
+    assert len(server.seen) < 20
+
+
+MANY = "9" * 5000
+NO_FILE = [
+    (answer(f"Content-Range: bytes {MANY}-1/{MANY}", body=DATA, status="206 Partial"), "another than the part"),
+    (answer("Content-Range: banana", body=DATA, status="206 Partial"), "another than the part"),
+    (answer("Content-Length: 0", status="206 Partial"), "another than the part"),
+    (answer("Content-Range: bytes 5-9/10", "Content-Length: 5", body=b"x" * 5, status="206 Partial"), "another than"),
+    (answer("Content-Length: 0"), "it sent nothing"),
+    (answer("Transfer-Encoding: gzip", body=DATA), "re-encoded"),
+    (answer("Content-Encoding: gzip", body=DATA), "re-encoded"),
+    (answer("Content-Length: 0", status="404 \x1b[2J\x1b[31mgone"), r"404 \[2J \[31mgone\)"),
+    (b"BANANA\r\n\r\n", r"the connection broke \(BANANA\)"),
+]
+
+
+@pytest.mark.parametrize(("sent", "said"), NO_FILE)
+def test_answers_that_hold_no_file_are_one_sentence(tmp_path, fetch, sent, said):
+    with FileServer({"/d": Served(DATA, raw=[sent] * 9)}) as server, pytest.raises(FetchError, match=said) as caught:
+        fetch(server.address("/d"))
+    assert str(caught.value).isprintable()
+    assert left_in(tmp_path) == []
+
+
+def test_a_length_of_too_many_digits_is_none(fetch):
+    sent = answer(f"Content-Length: {MANY}", body=DATA)
+    with FileServer({"/d": Served(b"", raw=[sent])}) as server:
+        assert fetch(server.address("/d")).path.read_bytes() == DATA
+
+
+def test_more_bytes_than_were_promised_are_not_written(tmp_path, fetch):
+    begun = answer('ETag: "one"', "Content-Length: 300000", body=DATA[:100_000])
+    more = answer('ETag: "one"', "Content-Range: bytes 100000-299999/300000", body=DATA * 3, status="206 Partial")
+    with FileServer({"/d": Served(DATA, raw=[begun, more])}) as server:
+        with pytest.raises(FetchError, match="sends more than the 300,000 bytes"):
+            fetch(server.address("/d"))
+        assert left_in(tmp_path) == []
+    with FileServer({"/d": Served(DATA, length=False)}) as server, pytest.raises(FetchError, match="more than the 500"):
+        fetch(server.address("/d"), bytes=500)
+    assert left_in(tmp_path) == []
+
+
+def test_a_server_that_gives_a_byte_at_each_asking_is_left(tmp_path, fetch):
+    with (
+        FileServer({"/d": Served(DATA, break_at=list(range(1, 100)))}) as server,
+        pytest.raises(FetchError, match="2 times in a row"),
+    ):
+        fetch(server.address("/d"))
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("sent", [b"H" * 1000, answer(*["A: b"] * 90)], ids=["status line", "headers"])
+def test_headers_that_drip_are_left(fetch, sent):
+    with (
+        FileServer({"/d": Served(DATA, raw=[sent] * 9, drip=0.05)}) as server,
+        pytest.raises(FetchError, match="broke"),
+    ):
+        fetch(server.address("/d"))
+    assert len(server.seen) == 2
+
+
+def test_a_file_address_of_no_file_is_not_read(fetch):
+    for place in ("file:///dev/zero", "file:///", "file:///a%00b"):
+        with pytest.raises(FetchError, match="no file"):
+            fetch(place)
+
+
 @pytest.mark.parametrize("address", ["ftp://host/file", "data:,x", "nothing", "http://me:pa55@host/file"])
 def test_other_addresses_are_refused_unasked(fetch, address):
     with pytest.raises(InputError, match=r"address") as caught:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,7 +63,7 @@ def open_address(address: str, headers: dict[str, str], timeout_s: float) -> htt
         if error.code == 416:
             return error  # type: ignore[return-value]  # it is the response, with headers and body
         error.close()
-        said = f"it answered {error.code} {' '.join(str(error.reason).split())}".rstrip()
+        said = f"it answered {error.code} {in_a_line(error.reason)}".rstrip()
         if error.code in TRY_AGAIN:
             asked = error.headers.get("Retry-After", "")
             raise Broken(said, float(asked) if asked.isdecimal() else None) from None
@@ -71,22 +74,36 @@ def open_address(address: str, headers: dict[str, str], timeout_s: float) -> htt
         if isinstance(error.reason, TimeoutError):
             raise Broken(f"it did not answer within {timeout_s:g} s") from None
         # No such host, nobody listening, a wrong certificate: none of them passes within a minute.
-        raise Refused(f"it cannot be reached ({error.reason})") from None
+        raise Refused(f"it cannot be reached ({in_a_line(error.reason)})") from None
     except (OSError, http.client.HTTPException) as error:
-        raise Broken(f"the connection broke ({error or type(error).__name__})") from None
+        raise Broken(f"the connection broke ({in_a_line(error)})") from None
+    except ValueError as error:  # what urllib and the codec of host names raise of an address, a redirect's too
+        raise Refused(f"it leads to what is no address ({in_a_line(error)})") from None
     if response.status not in (200, 206):
         response.close()
         raise Refused(f"it answered {response.status}, which holds no file")
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    coded = response.headers.get("Content-Encoding", "identity"), response.headers.get("Transfer-Encoding", "chunked")
+    if tuple(map(str.lower, coded)) != ("identity", "chunked"):
         response.close()
         raise Refused("it sends the file re-encoded, so that neither place nor length agree")
     return response
 
 
+def in_a_line(said: object) -> str:
+    """What a server or an exception says, fit for a message: one line, nothing that steers a terminal."""
+    text = "".join(character if character.isprintable() else " " for character in str(said))
+    return " ".join(text.split())[:160] or type(said).__name__
+
+
 def open_file(address: str) -> BinaryIO:
     """The file of a file: address. Raises Refused."""
+    path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(address).path))
     try:
-        return Path(urllib.request.url2pathname(urllib.parse.urlsplit(address).path)).open("rb")
+        if path.exists() and not path.is_file():
+            raise Refused("it is no file")
+        return path.open("rb")
+    except ValueError:  # a name that cannot be one
+        raise Refused("it is no file") from None
     except OSError as error:
         raise Refused(f"it cannot be read ({error.strerror})") from None
 
@@ -107,13 +124,44 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+class _Connection(http.client.HTTPConnection):
+    """One on which all headers of an answer come within the timeout, which else holds for each byte alone."""
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        late = threading.Timer(self.timeout or 60.0, self._stop)
+        late.daemon = True
+        late.start()
+        try:
+            return super().getresponse()
+        finally:
+            late.cancel()
+
+    def _stop(self) -> None:
+        with suppress(OSError, AttributeError):  # it may be closed by now
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+class _SafeConnection(_Connection, http.client.HTTPSConnection):
+    pass
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_SafeConnection, req)
+
+
 def _opener() -> urllib.request.OpenerDirector:
     # Not build_opener: that one also opens ftp: and data: addresses.
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        _Http(),
+        _Https(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _SafeRedirects(),

@@ -20,6 +20,7 @@ from grounding.data.fetching.addresses import (
     check_address,
     check_beginning,
     host_of,
+    in_a_line,
     open_address,
     open_file,
 )
@@ -40,7 +41,7 @@ class Patience:
     slowest_bytes_per_s: float = 256.0
     """An address slower than this over a whole timeout is left for the next one."""
     attempts: int = 5
-    """How often an address is asked in a row without getting any further."""
+    """How often an address is asked in a row without getting any further than the slowest would in a timeout."""
     wait_s: float = 1.0
     """Before the second attempt; twice as long before each next one, at most a minute."""
 
@@ -100,9 +101,9 @@ def download(
 
 
 class _Span(NamedTuple):
-    """Where a transfer begins, and how long the whole file is, in bytes."""
+    """Where a transfer begins, and how long the whole file is, in bytes; None where that is not said."""
 
-    start: int
+    start: int | None
     total: int | None
 
 
@@ -150,14 +151,15 @@ class _Part:
         return found
 
     def _whole(self, address: str) -> str:
-        best, quiet = self.size, 0
+        further = max(1, int(self.patience.slowest_bytes_per_s * self.patience.timeout_s))
+        had, quiet = self.size, 0
         while True:
             try:
                 self._transfer(address)
                 break
             except Broken as broken:
-                quiet = 0 if self.size > best else quiet + 1
-                best = max(best, self.size)
+                quiet = 0 if self.size >= had + further else quiet + 1
+                had = had if quiet else self.size
                 if quiet >= self.patience.attempts:
                     raise Refused(f"{broken}, {quiet} times in a row") from None
                 wait = broken.wait_s if broken.wait_s is not None else self.patience.wait_s * 2**quiet
@@ -167,6 +169,8 @@ class _Part:
             seen = self.size
             self._empty()
             raise Refused(f"what came has {seen:,} bytes, not {self.bytes:,}; it is removed")
+        if not self.size:
+            raise Refused("it sent nothing")
         return sha256_of(self.path)
 
     def _empty(self) -> None:
@@ -186,17 +190,18 @@ class _Part:
         headers = self._range(address)
         with open_address(address, headers, self.patience.timeout_s) as response:
             sent = response.headers.get("Content-Length", "")
-            start, total = _Span(0, _whole_number(sent))
+            begins, total = _Span(0, _whole_number(sent))
             if response.status != 200:
-                start, total = _content_range(response.headers.get("Content-Range", ""))
+                begins, total = _content_range(response.headers.get("Content-Range", ""))
                 if response.status == 416 and total == self.size:
                     return  # all of it is here
-                if response.status == 416 or start != self.size or total != (self._note("total") or total):
+                if response.status == 416 or begins != self.size or total != (self._note("total") or total):
                     self._empty()
                     raise Broken("its file is another than the part that is here; starting over")
             if self.bytes is not None and total is not None and total != self.bytes:
                 raise Refused(f"its file has {total:,} bytes, not {self.bytes:,}")
             self._take_notes(address, response, total)
+            start = begins or 0
             self.pieced = start > 0
             self._write(lambda n: _read(response, n, self.patience.timeout_s), start, total)
 
@@ -239,6 +244,9 @@ class _Part:
         while piece := read(CHUNK_BYTES):
             if not done:
                 check_beginning(self.target.name, piece)
+            if expected is not None and done + len(piece) > expected:
+                self._empty()
+                raise Refused(f"it sends more than the {expected:,} bytes there are; what came is removed")
             out.write(piece)
             done += len(piece)
             self.progress(done, expected)
@@ -282,17 +290,17 @@ def _read(response: HTTPResponse, n: int, timeout_s: float) -> bytes:
     except TimeoutError:
         raise Broken(f"nothing came for {timeout_s:g} s") from None
     except (OSError, HTTPException) as error:
-        raise Broken(f"the connection broke ({error or type(error).__name__})") from None
+        raise Broken(f"the connection broke ({in_a_line(error)})") from None
 
 
 def _content_range(header: str) -> _Span:
-    """`bytes 100-199/200` as (100, 200), `bytes */200` as (0, 200)."""
+    """`bytes 100-199/200` as (100, 200), `bytes */200` as (None, 200)."""
     span, _, total = header.removeprefix("bytes").strip().partition("/")
-    return _Span(_whole_number(span.partition("-")[0]) or 0, _whole_number(total))
+    return _Span(_whole_number(span.partition("-")[0]), _whole_number(total))
 
 
 def _whole_number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 @contextmanager
