@@ -4,6 +4,7 @@
 #   make test        the tests, without the slow ones
 #   make test-slow   the slow ones
 #   make browser     Debian's chromium, where this is Debian and you are root; the tests of pages need it
+#   make axe         axe-core out of npm, for the accessibility scan of the demo's page
 #   make check       ruff, mypy, import-linter
 #   make format      ruff's fixes and format, in place
 #   make clean       removes what these targets made, the virtual environment too
@@ -39,19 +40,20 @@ venv: $(READY)
 app: $(READY)
 	@$(PY) -m app $(APP)
 
-# axe-core, for the accessibility scan of the demo's page; without it that test skips
-axe: $(OUT)/axe/axe.min.js
-
-$(OUT)/axe/axe.min.js:
-	@mkdir -p $(@D)
-	@cd $(@D) && npm pack --silent axe-core >/dev/null && tar -xzf axe-core-*.tgz --strip-components=1 package/axe.min.js && rm axe-core-*.tgz
+# axe-core scans the demo's page for what shuts people out. Best effort: without it that test is skipped, and says so
+axe:
+	@[ -f $(OUT)/axe/axe.min.js ] || { \
+	  command -v npm >/dev/null 2>&1 && mkdir -p $(OUT)/axe && cd $(OUT)/axe && \
+	  timeout 120 npm pack --silent axe-core@4 >/dev/null 2>&1 && \
+	  tar -xzf axe-core-*.tgz --strip-components=1 package/axe.min.js && rm axe-core-*.tgz; \
+	} || echo "no axe-core could be fetched: the accessibility scan will be skipped"
 
 demo: $(READY)
 	@mkdir -p $(OUT)
 	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a purple whale" --out $(OUT)/demo.png
 	@echo "the picture lies at $(abspath $(OUT)/demo.png)"
 
-test: $(READY) browser
+test: $(READY) browser axe
 	$(PY) -m pytest -m "not slow"
 
 test-slow: $(READY)

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from grounding.backends import load
-    from grounding.backends.base import Grounder, Question
-    from grounding.backends.scripted import Scripted
-    from grounding.codecs import get_codec
+if TYPE_CHECKING:  # `as` hands a name on to those who check their types strictly
+    from grounding.backends import load as load
+    from grounding.backends.base import Grounder as Grounder, Question as Question
+    from grounding.backends.scripted import Scripted as Scripted
+    from grounding.codecs import get_codec as get_codec
     from grounding.errors import (
-        BackendError,
-        BoxError,
-        CheckpointError,
-        ConfigError,
-        GroundingError,
-        ImageError,
-        ImageTooLargeError,
-        InputError,
-        MissingExtraError,
-        OutputError,
-        PromptError,
-        PromptTooLongError,
-        UnknownCodecError,
-        UnknownModelError,
-        UnreadableImageError,
+        BackendError as BackendError,
+        BoxError as BoxError,
+        CheckpointError as CheckpointError,
+        ConfigError as ConfigError,
+        GroundingError as GroundingError,
+        ImageError as ImageError,
+        ImageTooLargeError as ImageTooLargeError,
+        InputError as InputError,
+        MissingExtraError as MissingExtraError,
+        OutputError as OutputError,
+        PromptError as PromptError,
+        PromptTooLongError as PromptTooLongError,
+        UnknownCodecError as UnknownCodecError,
+        UnknownModelError as UnknownModelError,
+        UnreadableImageError as UnreadableImageError,
     )
-    from grounding.images import Canvas, ImageLimits, open_image, open_url
-    from grounding.masks import Mask
-    from grounding.result import Grounding, Problem, Region
+    from grounding.images import Canvas as Canvas, ImageLimits as ImageLimits, open_image as open_image, open_url as open_url
+    from grounding.masks import Mask as Mask
+    from grounding.result import Grounding as Grounding, Problem as Problem, Region as Region
 
 _HOME = {
     "grounding.backends": ("load",),
