@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from grounding.codecs import get_codec
-from grounding.data.drawn import FIRST_SEED, GROUPS, ONE_BOX, SCORING, DrawnPicture
+from grounding.data.drawn import FIRST_SEED, GROUPS, SCORING, DrawnPicture
 from grounding.data.opening import open_dataset
 from grounding.data.scenes.generate import SKILLS, PictureOptions, evaluation_set
 from grounding.data.scenes.scene import held_out_pairs_options, held_out_style_options, training_options
 from grounding.errors import InputError
-from grounding.training import evaluate
 
 STYLES = {
     "training": training_options(),
@@ -35,7 +34,7 @@ def same(samples, drawn):
 @pytest.mark.parametrize("skill", SCORING)
 def test_samples_are_those_of_the_evaluation(skill):
     dataset = open_dataset(f"scenes:{skill}", n=12)
-    first = evaluate.FIRST_SEED + 1_000_000 * list(SKILLS).index(skill)
+    first = FIRST_SEED + 1_000_000 * list(SKILLS).index(skill)
     assert same(dataset, evaluation_set(skill, 12, first, PictureOptions(training_options())))
     assert dataset.scoring == SCORING[skill]
 
@@ -44,10 +43,6 @@ def test_samples_are_those_of_the_evaluation(skill):
 def test_other_styles_are_the_evaluation_s_too(style):
     dataset = open_dataset("scenes:attribute", n=6, style=style)
     assert same(dataset, evaluation_set("attribute", 6, FIRST_SEED, PictureOptions(STYLES[style])))
-
-
-def test_skills_and_seeds_are_named_as_in_the_evaluation():
-    assert (FIRST_SEED, ONE_BOX) == (evaluate.FIRST_SEED, evaluate.ONE_BOX)
 
 
 def test_ids_are_unique_and_the_same_at_every_reading():

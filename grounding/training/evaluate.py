@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from grounding.boxes import iou, iou_pairs
+from grounding.data.drawn import FIRST_SEED, ONE_BOX
 from grounding.data.scenes.generate import SKILLS, Picture, PictureOptions, SceneSample, evaluation_set
 from grounding.data.scenes.scene import (
     SceneOptions,
@@ -32,11 +33,6 @@ from grounding.metrics.intervals import ratio_figures
 from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer
 from grounding.model.processing import GroundingProcessor
 from grounding.result import Region
-
-FIRST_SEED = 100_000_000
-"""Evaluations draw from here up, a million seeds for each skill; training draws elsewhere."""
-ONE_BOX = ("attribute", "place", "relation", "nearest", "size", "ordinal")
-"""Skills whose answer is one box."""
 
 
 @dataclass
