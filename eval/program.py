@@ -280,7 +280,7 @@ def _notes(outcomes: Sequence[Outcome]) -> list[str]:
         named = [name for name in ("model", "codec", "rounding", "seed") if about.get(name) is not None]
         facts = [*(f"{name} {about[name]}" for name in named), f"protocol {first.protocol}"]
         facts += [f"prompt “{visible(about['prompt'])}”"] if about.get("prompt") else []
-        notes.append(", ".join(facts) + "; in brackets 95 % intervals over pictures")
+        notes.append(", ".join(facts) + "; with 95 % intervals over pictures")
     for outcome in outcomes:
         if outcome.scores is None:
             continue

@@ -59,7 +59,7 @@ def score(
 
     `scoring`: another way to measure than the file's own, one of `grounding.data.dataset.SCORINGS`. `partial`: measure
     a file that is not finished, and say so in the notes. `options` go to the metric: `score_threshold` of
-    "generalized". A failed or unreadable answer counts as wrong.
+    "generalized", `engine` of "detection". A failed or unreadable answer counts as wrong.
 
     Raises InputError where the file can't be read, is not finished (without `partial`), holds more answers than
     questions were asked, or where there is no such protocol, scoring or option.
