@@ -90,7 +90,7 @@ def test_every_link_leads_somewhere():
 def test_map_names_what_is_there():
     (place,) = (text for language, text in BLOCKS if not language and text.startswith("grounding/"))
     named = set(re.findall(r"\b([a-z_]+\.py)\b", place))
-    there = {path.name for path in (ROOT / "grounding").rglob("*.py")}
+    there = {path.name for room in ("grounding", "app", "eval") for path in (ROOT / room).rglob("*.py")}
     assert named <= there
     for room in re.findall(r"^  ([a-z]+)/", place, re.MULTILINE):
         assert (ROOT / "grounding" / room).is_dir()
