@@ -12,11 +12,15 @@ if TYPE_CHECKING:  # `as` hands a name on to those who check their types strictl
     from grounding.backends.base import Grounder as Grounder, Question as Question
     from grounding.backends.scripted import Scripted as Scripted
     from grounding.codecs import get_codec as get_codec
+    from grounding.data.dataset import Dataset as Dataset
+    from grounding.data.opening import open_dataset as open_dataset
+    from grounding.data.sample import Sample as Sample
     from grounding.errors import (
         BackendError as BackendError,
         BoxError as BoxError,
         CheckpointError as CheckpointError,
         ConfigError as ConfigError,
+        FetchError as FetchError,
         GroundingError as GroundingError,
         ImageError as ImageError,
         ImageTooLargeError as ImageTooLargeError,
@@ -29,7 +33,12 @@ if TYPE_CHECKING:  # `as` hands a name on to those who check their types strictl
         UnknownModelError as UnknownModelError,
         UnreadableImageError as UnreadableImageError,
     )
-    from grounding.images import Canvas as Canvas, ImageLimits as ImageLimits, open_image as open_image, open_url as open_url
+    from grounding.images import (
+        Canvas as Canvas,
+        ImageLimits as ImageLimits,
+        open_image as open_image,
+        open_url as open_url,
+    )
     from grounding.masks import Mask as Mask
     from grounding.result import Grounding as Grounding, Problem as Problem, Region as Region
 
@@ -38,11 +47,15 @@ _HOME = {
     "grounding.backends.base": ("Grounder", "Question"),
     "grounding.backends.scripted": ("Scripted",),
     "grounding.codecs": ("get_codec",),
+    "grounding.data.dataset": ("Dataset",),
+    "grounding.data.opening": ("open_dataset",),
+    "grounding.data.sample": ("Sample",),
     "grounding.errors": (
         "BackendError",
         "BoxError",
         "CheckpointError",
         "ConfigError",
+        "FetchError",
         "GroundingError",
         "ImageError",
         "ImageTooLargeError",
