@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from grounding.boxes import iou_pairs
 from grounding.codecs.bins import LOCATION, PALIGEMMA, pick_rule

@@ -1,8 +1,7 @@
 """What families that talk about boxes share: prompts, labels that read back, round trips, boxes among words."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.codecs.collect import Frame

@@ -4,8 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import CODECS, get_codec
 from grounding.codecs.base import TagLexer, clean_names, clean_words

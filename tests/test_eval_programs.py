@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eval import absent, counting, flickr30k, grefcoco, pointing, probes, refcoco, segmentation
-from eval import all as everything
+from eval import absent, all as everything, counting, flickr30k, grefcoco, pointing, probes, refcoco, segmentation
 from eval.program import Part, Run, Settings, chosen_splits, tables_of
 from eval.published import REFCOCO
 from grounding.boxes import iou_pairs, xywh_to_xyxy

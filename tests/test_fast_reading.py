@@ -5,8 +5,7 @@ import dataclasses
 import pickle
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from grounding.codecs import CODECS, get_codec
 from grounding.codecs.base import AT_ONCE, Codec

@@ -1,8 +1,7 @@
 """Florence-2's texts: prompts, recorded answers, readers that disagree, labels, quads, outlines and broken text."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.codecs.florence2 import FORMS

@@ -1,8 +1,7 @@
 """Fuyu: halved pixels of the scaled picture, y before x, and its raw tokens."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.errors import InputError

@@ -1,8 +1,7 @@
 """Gemini's texts: prompts, y before x, masks that are left out, round trips."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.images import Canvas

@@ -3,8 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.codecs.grammar import Coordinate, End, Label, Text, Words

@@ -4,8 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs.json_strings import bare_value, bare_word, ends_at_line, ends_string, forgotten_end, unescaped
 

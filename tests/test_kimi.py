@@ -1,8 +1,7 @@
 """Kimi-VL's texts: fractions with three decimals."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.images import Canvas

@@ -1,8 +1,7 @@
 """Kosmos-2's texts: prompts, recorded answers, two readers of thin boxes, phrases and objects, and broken text."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.errors import InputError, PromptError

@@ -13,8 +13,7 @@ from grounding.backends import families
 from grounding.backends.loading import check_packages, class_of
 from grounding.errors import CheckpointError, ConfigError, MissingExtraError, UnknownModelError
 from tests import tiny_families
-from tests.family_cases import CASES
-from tests.family_cases import families as each_of
+from tests.family_cases import CASES, families as each_of
 from tests.forced import picture
 
 each = each_of()

@@ -1,8 +1,7 @@
 """LocateAnything's texts: prompts, answers as in its guide to training data, and round trips."""
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.errors import ConfigError, InputError, PromptError

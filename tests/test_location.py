@@ -1,8 +1,7 @@
 """Our model's texts: what is asked, what is written, what broken answers are read as, and when a stream speaks."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.codecs.location import TOKENS

@@ -1,8 +1,7 @@
 """MiniGPT-v2's texts: prompts, boxes in braces, phrases with boxes behind them, two readers, and broken text."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.errors import InputError, PromptError

@@ -1,8 +1,7 @@
 """Words around boxes: which of them name a box, and what an answer says without its markup."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.codecs.names import CleanText, front_label

@@ -1,8 +1,7 @@
 """OFA's texts: prompts as its data is prepared, boxes with labels behind them, the size that its bins count."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from grounding.codecs import get_codec
 from grounding.errors import InputError, PromptError

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from grounding.errors import ConfigError
-from grounding.predict import predict
-from grounding.predict import processes as library
+from grounding.predict import predict, processes as library
 from grounding.predict.processes import Team, Watch, beating
 from tests.predicting import data, lines_in, rows, run, start, wait_for, write_data
 

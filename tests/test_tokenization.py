@@ -1,8 +1,7 @@
 """The tokenizer: exactly so many tokens, locations last and in order, one token a mark, and any text spelled."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from transformers import AutoTokenizer
 
 from grounding.codecs.location import TOKENS

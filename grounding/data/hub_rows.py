@@ -22,8 +22,7 @@ from grounding.data.pictures import HeldPicture, NoPicture, Picture
 from grounding.data.plain import plain, writable
 from grounding.data.reading import Findings
 from grounding.data.sample import Sample
-from grounding.data.toloka import COLUMNS as TOLOKA_COLUMNS
-from grounding.data.toloka import sample_of_row
+from grounding.data.toloka import COLUMNS as TOLOKA_COLUMNS, sample_of_row
 from grounding.errors import BoxError, ImageError, InputError
 from grounding.images import image_size
 from grounding.masks import Mask

@@ -7,8 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PilImage
-from PIL import ImageDraw, ImageFont
+from PIL import Image as PilImage, ImageDraw, ImageFont
 
 from grounding.data.probing.stage import SIZE, Asked, Image, Plan, chance_of, painter
 from grounding.data.scenes.looks import Chance
