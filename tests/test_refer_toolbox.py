@@ -179,6 +179,11 @@ def test_text_that_no_file_can_hold_is_mended(tmp_path):
     assert (sample.phrase, sample.meta["raw"]) == ("caf? sign", "Caf? sign.")
 
 
+def test_a_split_that_is_not_there_is_answered_in_text_that_can_be_printed(tmp_path):
+    with pytest.raises(InputError, match=r"no split 'test'; it has \?, val"):
+        read(toolbox(tmp_path, refs=[{**ref(), "split": "\ud800"}, ref()], protocol=4), split="test")
+
+
 def test_containers_where_ids_and_words_belong_are_no_trouble(tmp_path):
     held = [[1], {"a": []}]
     odd = ref()

@@ -46,7 +46,7 @@ def read_labelled_boxes(path: Path, *, name: str, folder: Folder, split: str | N
         if sample is not None:
             samples.append(sample)
     if split is not None and not samples:
-        there = ", ".join(sorted({str(row["split"]) for _, row in rows if "split" in row})) or "no column of splits"
+        there = ", ".join(sorted({writable(str(row["split"])) for _, row in rows if "split" in row})) or "no column of splits"
         raise InputError(f"{path.name} has no split {split!r}; it has {there}")
     return Dataset(
         name,

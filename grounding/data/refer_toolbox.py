@@ -68,7 +68,7 @@ def read_refs(
         if not _is_ref(ref):
             reader.findings.add("unreadable line", "it is no ref with ref_id, ann_id, image_id, sentences", entry=entry)
             continue
-        splits.add(str(_hashable(ref.get("split"))))
+        splits.add(writable(str(_hashable(ref.get("split")))))
         if split is None or ref.get("split") == split:
             reader.add(ref, entry)
     if split is not None and split not in splits:

@@ -180,7 +180,7 @@ class _Reader:
         dialect, findings = self.dialect, self.findings
         split = row.get("split")
         if split is not None:
-            self.splits.add(str(split))
+            self.splits.add(writable(str(split)))
         if self.split is not None and split != self.split:
             return
         named, phrase = row.get(dialect.picture), row.get(dialect.phrase)
