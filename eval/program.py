@@ -21,7 +21,7 @@ from grounding.backends import load
 from grounding.backends.base import Grounder
 from grounding.data.opening import open_dataset
 from grounding.data.predictions import read_predictions
-from grounding.data.splits import SPLITS
+from grounding.data.referring.splits import SPLITS
 from grounding.errors import ConfigError, GroundingError, OutputError
 from grounding.flags import add_flags, from_flags
 from grounding.metrics.base import Figure, Scores

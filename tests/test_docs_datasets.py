@@ -17,8 +17,8 @@ from grounding.data.flickr30k import EXPECTED as FLICKR
 from grounding.data.hub import KNOWN
 from grounding.data.jsonl import FORMAT, read_jsonl
 from grounding.data.opening import READERS
+from grounding.data.referring.splits import SPLITS
 from grounding.data.sample_lines import TASKS
-from grounding.data.splits import SPLITS
 from grounding.data.toloka import EXPECTED as TOLOKA
 
 ROOT = Path(__file__).resolve().parents[1]

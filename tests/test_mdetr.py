@@ -5,8 +5,8 @@ import json
 import pytest
 
 from grounding.data.folders import Folder
-from grounding.data.mdetr import read_mdetr
 from grounding.data.opening import open_dataset
+from grounding.data.referring.mdetr import read_mdetr
 from grounding.errors import InputError
 from tests.refs_on_disk import CATEGORIES, told
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grounding.data.picture_places import PLACES, pictures_near
+from grounding.data.referring.picture_places import PLACES, pictures_near
 from grounding.errors import InputError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grounding.data.opening import open_dataset
-from grounding.data.probes import PROBES
+from grounding.data.probing.probes import PROBES
 from grounding.data.probing.stage import SIZE
 from grounding.errors import InputError
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from grounding.data.folders import Folder
-from grounding.data.refer_toolbox import read_refs
+from grounding.data.referring.toolbox import read_refs
 from grounding.data.scenes.write import write_dataset
 from grounding.errors import InputError
 from tests.refs_on_disk import ANNOTATIONS, IMAGES, REFS, instances, ref, told, toolbox

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grounding.data.folders import Folder
-from grounding.data.referring_rows import DIALECTS, dialect_of, read_rows
+from grounding.data.referring.rows import DIALECTS, dialect_of, read_rows
 from grounding.errors import InputError
 from tests.refs_on_disk import told
 

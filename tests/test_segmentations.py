@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from grounding.data.segmentations import mask_of
+from grounding.data.referring.segmentations import mask_of
 from grounding.errors import BoxError
 
 SQUARE = [2, 3, 6, 3, 6, 8, 2, 8]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from grounding.data.opening import READERS
-from grounding.data.splits import SPLITS, check_split, split_of_file
+from grounding.data.referring.splits import SPLITS, check_split, split_of_file
 from grounding.errors import InputError
 
 

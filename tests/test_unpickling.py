@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from grounding.data.unpickling import check_plain, load_plain_pickle, plain_pickle
+from grounding.data.referring.unpickling import check_plain, load_plain_pickle, plain_pickle
 from grounding.errors import InputError
 from tests.refs_on_disk import REFS
 
@@ -189,7 +189,7 @@ def test_a_registered_extension_opens_no_door(monkeypatch):
 
 def test_the_machine_itself_looks_up_no_class(monkeypatch, tmp_path):
     """The second lock, with the first one open."""
-    monkeypatch.setattr("grounding.data.unpickling.check_plain", lambda data, name: False)
+    monkeypatch.setattr("grounding.data.referring.unpickling.check_plain", lambda data, name: False)
     mark = tmp_path / "it-ran"
     with pytest.raises(InputError, match=r"asks for (posix|nt)\.system"):
         plain_pickle(pickle.dumps(Runs(os.system, f"touch {mark}"), 2), "refs.p")

@@ -10,14 +10,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from grounding.data import labelled_boxes, mdetr
+from grounding.data import labelled_boxes
 from grounding.data.dataset import Dataset, StreamedDataset
 from grounding.data.parquet_files import parquet_columns, parquet_rows
-from grounding.data.picture_places import pictures_near
 from grounding.data.reading import load_json
-from grounding.data.refer_toolbox import INSTANCES, PICKLES, read_refs
-from grounding.data.referring_rows import dialect_of, read_rows
-from grounding.data.splits import SPLITS, split_of_file
+from grounding.data.referring import mdetr
+from grounding.data.referring.picture_places import pictures_near
+from grounding.data.referring.rows import dialect_of, read_rows
+from grounding.data.referring.splits import SPLITS, split_of_file
+from grounding.data.referring.toolbox import INSTANCES, PICKLES, read_refs
 from grounding.errors import InputError
 
 FORMATS = (

@@ -46,8 +46,8 @@ def read_labelled_boxes(path: Path, *, name: str, folder: Folder, split: str | N
         if sample is not None:
             samples.append(sample)
     if split is not None and not samples:
-        there = ", ".join(sorted({writable(str(row["split"])) for _, row in rows if "split" in row})) or "no column of splits"
-        raise InputError(f"{path.name} has no split {split!r}; it has {there}")
+        there = sorted({writable(str(row["split"])) for _, row in rows if "split" in row})
+        raise InputError(f"{path.name} has no split {split!r}; it has {', '.join(there) or 'no column of splits'}")
     return Dataset(
         name,
         samples,

@@ -23,14 +23,14 @@ class Reader:
     what: str
 
 
-_REFCOCO = "grounding.data.refcoco:open_refcoco"
+_REFCOCO = "grounding.data.referring.refcoco:open_refcoco"
 READERS: dict[str, Reader] = {
     "refcoco": Reader("refcoco:val | testA | testB", _REFCOCO, "RefCOCO (UNC)"),
     "refcoco+": Reader("refcoco+:val | testA | testB", _REFCOCO, "RefCOCO+ (UNC)"),
     "refcocog": Reader("refcocog:val | test", _REFCOCO, "RefCOCOg (UMD)"),
     "refcocog-google": Reader("refcocog-google:val", _REFCOCO, "RefCOCOg (Google), whose train and val share pictures"),
-    "grefcoco": Reader("grefcoco:val | testA | testB", "grounding.data.grefcoco:open_grefcoco", "gRefCOCO"),
-    "ref-l4": Reader("ref-l4:val | test", "grounding.data.ref_l4:open_ref_l4", "Ref-L4"),
+    "grefcoco": Reader("grefcoco:val | testA | testB", "grounding.data.referring.grefcoco:open_grefcoco", "gRefCOCO"),
+    "ref-l4": Reader("ref-l4:val | test", "grounding.data.referring.ref_l4:open_ref_l4", "Ref-L4"),
     "flickr30k": Reader("flickr30k:val | test", "grounding.data.flickr30k:open_flickr30k", "Flickr30k Entities"),
     "coco": Reader("coco:val2017 | val2014 ...", "grounding.data.coco:open_coco", "COCO instances"),
     "coco-counting": Reader(
@@ -42,7 +42,9 @@ READERS: dict[str, Reader] = {
     "toloka": Reader("toloka:test_public ...", "grounding.data.toloka:open_toloka", "Toloka's WSDM Cup, questions"),
     "hub": Reader("hub:ORG/NAME:SPLIT", "grounding.data.hub:open_hub", "rows of a data set on the hub, streamed"),
     "scenes": Reader("scenes:SKILL", "grounding.data.drawn:open_scenes", "drawn scenes with known answers"),
-    "probes": Reader("probes:NAME", "grounding.data.probes:open_probe", "what these models are known to fail at"),
+    "probes": Reader(
+        "probes:NAME", "grounding.data.probing.probes:open_probe", "what these models are known to fail at"
+    ),
 }
 FILE = Reader("FILE.json | FILE.jsonl", "grounding.data.files:open_file", "a file of any of these formats")
 

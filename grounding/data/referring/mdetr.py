@@ -18,9 +18,9 @@ from grounding.data.folders import Folder
 from grounding.data.pictures import Picture
 from grounding.data.plain import plain, rest, writable
 from grounding.data.reading import Findings, load_json
-from grounding.data.refer_toolbox import SCORINGS
+from grounding.data.referring.segmentations import mask_of
+from grounding.data.referring.toolbox import SCORINGS
 from grounding.data.sample import Sample
-from grounding.data.segmentations import mask_of
 from grounding.errors import BoxError, InputError
 from grounding.result import Grounding, Region
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grounding.data.dataset import Dataset
-from grounding.data.mdetr import read_mdetr
-from grounding.data.picture_places import pictures_near
 from grounding.data.reading import first_existing
-from grounding.data.refer_toolbox import INSTANCES, pictures_shared_with_train, read_refs
-from grounding.data.referring_rows import read_rows
-from grounding.data.splits import GOOGLE_NOTE, check_split
+from grounding.data.referring.mdetr import read_mdetr
+from grounding.data.referring.picture_places import pictures_near
+from grounding.data.referring.rows import read_rows
+from grounding.data.referring.splits import GOOGLE_NOTE, check_split
+from grounding.data.referring.toolbox import INSTANCES, pictures_shared_with_train, read_refs
 from grounding.errors import InputError
 
 PARTED_BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd", "refcocog-google": "google"}

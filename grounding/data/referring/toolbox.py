@@ -20,9 +20,9 @@ from grounding.data.folders import Folder
 from grounding.data.pictures import Picture
 from grounding.data.plain import rest, writable
 from grounding.data.reading import Box, Findings, load_json
+from grounding.data.referring.segmentations import mask_of
+from grounding.data.referring.unpickling import load_plain_pickle
 from grounding.data.sample import Sample
-from grounding.data.segmentations import mask_of
-from grounding.data.unpickling import load_plain_pickle
 from grounding.errors import BoxError, InputError
 from grounding.masks import Mask
 from grounding.result import Grounding, Region

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from grounding.data.dataset import DataProblem, Dataset
 from grounding.data.parquet_files import parquet_rows
-from grounding.data.picture_places import pictures_near
 from grounding.data.reading import first_existing
-from grounding.data.referring_rows import DIALECTS, read_rows
-from grounding.data.splits import check_split
+from grounding.data.referring.picture_places import pictures_near
+from grounding.data.referring.rows import DIALECTS, read_rows
+from grounding.data.referring.splits import check_split
 from grounding.errors import InputError
 
 ENDINGS = ("parquet", "jsonl", "json")

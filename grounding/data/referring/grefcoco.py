@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from grounding.data.dataset import Dataset
-from grounding.data.mdetr import read_mdetr
-from grounding.data.picture_places import pictures_near
 from grounding.data.reading import first_existing
-from grounding.data.refer_toolbox import INSTANCES, read_refs
-from grounding.data.splits import check_split
+from grounding.data.referring.mdetr import read_mdetr
+from grounding.data.referring.picture_places import pictures_near
+from grounding.data.referring.splits import check_split
+from grounding.data.referring.toolbox import INSTANCES, read_refs
 from grounding.errors import InputError
 
 REFS = ("grefcoco/grefs(unc).json", "grefs(unc).json", "grefcoco/grefs(unc).p", "grefs(unc).p")
