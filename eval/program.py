@@ -25,10 +25,12 @@ from grounding.data.referring.splits import SPLITS
 from grounding.errors import ConfigError, GroundingError, OutputError
 from grounding.flags import add_flags, from_flags
 from grounding.metrics.base import Figure, Scores
+from grounding.metrics.names import NO_SHARES
 from grounding.predict import predict
 from grounding.report import write_report
 from grounding.score import score, write_scores
-from grounding.score.terminal import NO_SHARES, visible
+from grounding.score.completeness import WITHOUT_BOXES
+from grounding.score.terminal import visible
 
 NOTHING_CHOSEN = "these settings leave nothing to measure: give --data, other splits or sets, or some --scenes"
 
@@ -253,7 +255,7 @@ def _table(title: str, outcomes: Sequence[Outcome], published: Sequence[Publishe
     never = [name for name in rates if name not in seen]
     for paper in published:
         figures = [paper.figures.get(outcome.part.published_as) for outcome in outcomes]
-        cells = ["" if figure is None else f"{figure:.1f}" for figure in figures]
+        cells = ["" if figure is None else f"{figure:.2f}".removesuffix("0") for figure in figures]
         if any(cells):
             rows.append(Row(f"{paper.system}, {paper.source}", cells))
     notes = _notes(outcomes)
@@ -278,7 +280,8 @@ def _notes(outcomes: Sequence[Outcome]) -> list[str]:
     if first is not None:
         about = first.about
         named = [name for name in ("model", "codec", "rounding", "seed") if about.get(name) is not None]
-        facts = [*(f"{name} {about[name]}" for name in named), f"protocol {first.protocol}"]
+        facts = [f"{name} {about[name]}" for name in named]
+        facts += [] if first.scoring in WITHOUT_BOXES else [f"protocol {first.protocol}"]
         facts += [f"prompt “{visible(about['prompt'])}”"] if about.get("prompt") else []
         notes.append(", ".join(facts) + "; with 95 % intervals over pictures")
     for outcome in outcomes:

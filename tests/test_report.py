@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import re
+import resource
+import stat
 
 import pytest
 
@@ -179,15 +182,20 @@ def test_a_place_to_write_that_is_not_there_is_named_before_any_work(tmp_path):
         write_report(tmp_path / "no" / "report.html", tmp_path / "no file")
 
 
-def test_a_full_disk_leaves_no_half_page(tmp_path, monkeypatch):
-    def full(path, content):
-        path.touch()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(OutputError, match="No space left on device"):
-        write_report(tmp_path / "report.html", PREDICTIONS)
+def test_a_page_that_finds_no_room_leaves_no_half_of_it(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="File too large"):
+            write_report(tmp_path / "report.html", PREDICTIONS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_stays_a_device():
+    assert write_report("/dev/null", PREDICTIONS).answers == len(PREDICTIONS.rows)
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
 def test_gallery_of_nothing_is_refused(tmp_path):

@@ -101,13 +101,9 @@ def check_picture_path(path: str) -> None:
 
 def save_picture(picture: Any, path: str) -> None:
     """Writes the picture, whole or not at all."""
-    target = Path(path)
-    part = target.with_name(f".{target.stem}.part{target.suffix}")
-    try:
-        picture.save(part)
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} can't be written ({error.strerror or error}): free some space, or give another --out"
-        ) from error
+    from PIL import Image
+
+    from grounding.data.whole_files import whole_bytes
+
+    with whole_bytes(path) as stream:
+        picture.save(stream, format=Image.registered_extensions()[Path(path).suffix.lower()])

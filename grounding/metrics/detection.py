@@ -46,8 +46,7 @@ def measure(cases: Sequence[Case], protocol: Protocol, *, engine: str = "pycocot
     Headline: AP where the model gives scores, else F1 over IoU 0.5 to 0.95. The curve is recall by IoU. A verdict's
     value is its question's F1 over 0.5 to 0.95 (1 where nothing is there and nothing was found), its overlap the mean
     over the true boxes of what each was found with at 0.5. A model that failed has found nothing.
-    `engine`: one of `coco_ap.ENGINES`. All agree to 1e-9; of 5,000 pictures the reference takes half a minute, the
-    fastest half a second.
+    `engine`: one of `coco_ap.ENGINES`. All agree to 1e-9; `benchmarks/coco_ap.py` times them.
     """
     categories = Categories.of(cases)
     tally = Tally(len(categories.numbers) + 1)

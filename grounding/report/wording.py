@@ -7,23 +7,19 @@ import re
 from typing import Any
 
 from grounding.metrics.base import Figure
+from grounding.metrics.names import LESS_IS_BETTER, NO_SHARES
 
 NOTHING = "–"
-
-_NO_SHARES = ("mean absolute error", "mae", "mean count", "mean said", "mean true", "bias", "seconds")
-"""Figures that are numbers of things (or seconds) rather than shares."""
-
-_LESS_IS_BETTER = ("mae", "mean absolute error", "false-positive rate", "false positives", "fpr")
 
 
 def is_share(name: str) -> bool:
     """Whether a figure of that name runs from 0 to 1 and is read in percent."""
-    return name.lower() not in _NO_SHARES
+    return name not in NO_SHARES
 
 
 def less_is_better(name: str) -> bool:
     """Whether a lower figure of that name is the better one."""
-    return name.lower() in _LESS_IS_BETTER
+    return name in LESS_IS_BETTER
 
 
 _COCO = re.compile(r"(A[PR])(50|75|1|10|100)?([sml])?")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grounding.data.predictions import Prediction, Predictions, read_predictions
+from grounding.data.whole_files import whole_bytes
 from grounding.errors import GroundingError, InputError, OutputError
 from grounding.metrics.base import Scores, Verdict
 from grounding.metrics.buckets import BY_WORDS
@@ -232,14 +233,7 @@ def _left_out(answers: _Answers, album: Album, kept: Sequence[int], reason: str 
 
 def _write(target: Path, page: str) -> int:
     """Writes the page, whole or not at all; returns its size in bytes."""
-    part = target.with_name(f".{target.name}.part")
     content = page.encode("utf-8", errors="replace")  # what a model wrote may hold half a character
-    try:
-        part.write_bytes(content)
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(
-            f"{target} can't be written ({error.strerror or error}): free some space, or give another --out"
-        ) from error
+    with whole_bytes(target) as stream:
+        stream.write(content)
     return len(content)

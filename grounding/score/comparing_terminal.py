@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from grounding.metrics.base import Figure, Scores
 from grounding.metrics.intervals import Difference
+from grounding.metrics.names import LESS_IS_BETTER, NEITHER_IS_BETTER, NO_SHARES
 from grounding.metrics.protocols import PROTOCOLS
 from grounding.score.compare import Comparison
-from grounding.score.terminal import NO_SHARES, NOTHING, interval, new_table, number, visible
+from grounding.score.terminal import NOTHING, interval, new_table, number, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 FLIPS = 10
 BETTER, WORSE = "green", "red"
-LESS_IS_BETTER = ("mean absolute error", "false-positive rate")
-NEITHER_IS_BETTER = ("several boxes",)
 
 
 def show_comparison(comparison: Comparison, flips: int = FLIPS, stream: TextIO | None = None) -> None:

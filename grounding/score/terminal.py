@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from grounding.metrics.base import Figure, Scores
 from grounding.metrics.errors import ERRORS
+from grounding.metrics.names import NO_SHARES
 from grounding.metrics.protocols import PROTOCOLS
 from grounding.score.completeness import WITHOUT_BOXES
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 Groups: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Figure]]]
 
-NO_SHARES = ("mean absolute error",)
-"""Figures that are no share of anything, and so no per cent."""
 NOTHING = "–"
 ACCENT = "#3987e5"
 BAR_CELLS = 40
