@@ -434,3 +434,10 @@ def test_emoji_become_named_cut_outs(tmp_path, monkeypatch, capsys):
 def test_emoji_without_a_font_say_what_to_install(tmp_path, capsys):
     assert main(["data", "emoji", "--out", str(tmp_path / "s"), "--font", str(tmp_path / "none.ttf")]) == 2
     assert "fonts-noto-color-emoji" in capsys.readouterr().err
+
+
+def test_a_message_cannot_steer_the_terminal(place, capsys):
+    assert main(["predict", "no\x1b[31m\nsuch", "--out", "x.jsonl"]) == 2
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert err.count("\n") == 1

@@ -59,7 +59,9 @@ def _fail(error: Exception) -> int:
         message = f"can't write the output: {error.strerror or error}"
     else:
         message = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-    print(f"grounding: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    # what a file or a server wrote may stand in it, and must not steer the terminal
+    print("grounding: " + "".join(c if c.isprintable() else "\ufffd" for c in line), file=sys.stderr)
     return WRONG_USE if isinstance(error, InputError) else FAILED
 
 
