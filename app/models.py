@@ -29,6 +29,8 @@ class Models:
         """The model of that name, to be read, not asked. Raises UnknownModelError for one that is not allowed."""
         if name not in self.names:
             raise UnknownModelError(f"no model named {name[:60]!r} here; choose one of: {', '.join(self.names)}")
+        if name in self._first:  # nobody waits for a model that is being loaded but who wants that one
+            return self._first[name]
         with self._loading:
             if name not in self._first:
                 wanted = self._loaded_by[name]
@@ -38,7 +40,8 @@ class Models:
                 free: queue.SimpleQueue[Any] = queue.SimpleQueue()
                 for one in (model, *twins):
                     free.put(one)
-                self._first[name], self._free[name] = model, free
+                self._free[name] = free
+                self._first[name] = model
         return self._first[name]
 
     @contextmanager

@@ -53,6 +53,26 @@ def test_answer_is_cut_at_its_time(models, scene):
     assert "longer than" in event["message"]
 
 
+def test_model_that_is_being_loaded_holds_nobody_up(monkeypatch, scene):
+    both, begun, go_on = Models(["grounding-scenes", "slow"], workers=1), threading.Event(), threading.Event()
+    both.open("grounding-scenes")
+
+    def slowly(_):
+        begun.set()
+        go_on.wait(60)
+        return object()
+
+    monkeypatch.setattr(grounding, "load", slowly)
+    loading = threading.Thread(target=both.open, args=("slow",))
+    loading.start()
+    begun.wait(60)
+    *_, last = Asking(both, 60).events(scene, COUNT, "grounding-scenes")
+    assert last["kind"] == "answer"
+    assert loading.is_alive()
+    go_on.set()
+    loading.join()
+
+
 def test_long_answer_does_not_hold_up_another(models, scene):
     asking = Asking(models, 60)
     long = asking.events(scene, COUNT, "grounding-scenes")
