@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from grounding import Grounding
-from grounding.errors import InputError
+from grounding.errors import GroundingError, InputError
 
 MOST_REGIONS = 2000
 
@@ -21,13 +21,36 @@ def export(form: str, image: Image.Image, answer: dict[str, Any]) -> tuple[bytes
     """Bytes, media type and file name of an answer in one of FORMS. Raises InputError."""
     if form not in FORMS:
         raise InputError(f"no download named {form[:20]!r}; known: {', '.join(FORMS)}")
-    if len(answer.get("regions") or ()) > MOST_REGIONS:
-        raise InputError(f"the answer has over {MOST_REGIONS} regions: take them in parts")
-    read = Grounding.from_json(answer)
-    if (read.width, read.height) != image.size:
-        raise InputError("the answer is about another picture than this one")
+    read = read_answer(answer, image.size)
     make, kind, name = FORMS[form]
     return make(image, read), kind, name
+
+
+def read_answer(answer: dict[str, Any], size: tuple[int, int]) -> Grounding:
+    """An answer that somebody sent about a picture of this (width, height), px. Raises InputError.
+
+    Its masks have the picture's size: a larger one would be drawn out in memory, however few bytes tell it.
+    """
+    regions = answer.get("regions")
+    if not isinstance(regions, list) or any(not isinstance(region, dict) for region in regions):
+        raise InputError("an answer has a list of regions")
+    if len(regions) > MOST_REGIONS:
+        raise InputError(f"the answer has over {MOST_REGIONS} regions: take them in parts")
+    for region in regions:
+        mask = region.get("mask")
+        if mask is not None and (not isinstance(mask, dict) or mask.get("size") != [size[1], size[0]]):
+            raise InputError("a mask has the size of its picture: [height, width]")
+        if not isinstance(region.get("label"), str | None):
+            raise InputError("a label is a text")
+    try:
+        read = Grounding.from_json(answer)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        if isinstance(error, GroundingError):
+            raise
+        raise InputError("this is no answer that can be read") from None
+    if (read.width, read.height) != size:
+        raise InputError("the answer is about another picture than this one")
+    return read
 
 
 def _png(image: Image.Image, answer: Grounding) -> bytes:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
+import logging
 import re
 import secrets
+import time
 from collections.abc import Mapping
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from .settings import Settings, is_loopback
 
+log = logging.getLogger("app")
+ENDPOINT = "(find|detect|describe|caption|count|segment|ask)"
 DOORS = (
     ("GET", r"/"),
     ("GET", r"/page/[a-z]+\.(js|css|svg)"),
@@ -27,13 +31,15 @@ DOORS = (
     # What gradio_client and curl need of Gradio; its other doors (files, proxies, editors, history) stay shut.
     ("GET", r"/config/?"),
     ("GET", r"/gradio_api/(info/?|openapi\.json|startup-events|queue/data|heartbeat/[\w-]+)"),
-    ("GET", r"/gradio_api/call/\w+/\w+"),
+    ("GET", rf"/gradio_api/call/{ENDPOINT}/\w+"),
     ("POST", r"/gradio_api/(upload|queue/join|cancel|reset)/?"),
-    ("POST", r"/gradio_api/call/\w+/?"),
+    ("POST", rf"/gradio_api/call/{ENDPOINT}/?"),
 )
 OPEN = (("GET", r"/page/[a-z]+\.(css|svg)"), ("POST", r"/login"))
 """Doors that need no password."""
 MOST_JSON_BYTES = 1_000_000
+BODY_TIME_S = 120.0
+"""Within so many seconds what somebody sends must be here."""
 COOKIE = "grounding-session"
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
@@ -42,6 +48,14 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "permissions-policy": "camera=(self), microphone=(), geolocation=()",
 }
+
+
+class _TooSlowError(Exception):
+    pass
+
+
+class _TooLongError(Exception):
+    pass
 
 
 class Sessions:
@@ -63,9 +77,11 @@ class Sessions:
         """Whether a request with these headers may pass."""
         if self.auth is None:
             return True
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        if cookie is not None and cookie.value in self._tokens:
-            return True
+        # Other servers of this machine share the cookies: what they write, however odd, must not hide ours.
+        for cookie in headers.get("cookie", "").split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name == COOKIE and value in self._tokens:
+                return True
         kind, _, value = headers.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
             return False
@@ -105,20 +121,52 @@ class Gate:
                 await _say(send, 401, self.login_page, "text/html; charset=utf-8")
             else:
                 await _say(send, 401, "A user and password are needed here.")
-        elif method == "POST" and path.startswith("/gradio_api/") and not path.startswith("/gradio_api/upload"):
-            await self._checked(scope, receive, send)
         else:
-            await self.app(scope, receive, _with_headers(send))
+            await self._passed(scope, receive, send)
+
+    async def _passed(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Lets a request in: its body in good time and no longer than allowed, its errors in words."""
+        path, begun, failed = scope["path"], False, False
+
+        async def sending(message: dict[str, Any]) -> None:
+            nonlocal begun, failed
+            if not begun and message["type"] == "http.response.start" and message["status"] == 500:
+                failed = True  # the words of a web framework: ours come instead
+            if not failed:
+                begun = True
+                await send(message)
+
+        most = int(self.settings.max_megabytes * 1e6) + 100_000  # and what a form writes around a file
+        read = _in_time(receive, most if path.startswith("/gradio_api/upload") else None)
+        try:
+            if scope["method"] == "POST" and path.startswith("/gradio_api/") and "upload" not in path:
+                await self._checked(scope, read, sending)
+            else:
+                await self.app(scope, read, _with_headers(sending))
+            status, words = 500, "Something went wrong on the server. It is written down there."
+        except _TooLongError:
+            status, words = 413, f"An upload may have {self.settings.max_megabytes:g} MB in all."
+        except _TooSlowError:
+            status, words = 408, "The request came too slowly."
+        except Exception:
+            log.exception("a request failed: %s", path)
+            failed = True
+            status, words = 500, "Something went wrong on the server. It is written down there."
+        if failed or (status != 500 and not begun):
+            await _say(send, status, words)
 
     def _at_home(self, headers: Mapping[str, str]) -> bool:
         """Whether the request comes from our own page or no page; and, on loopback, by a loopback name."""
         host = headers.get("host", "")
-        if is_loopback(self.settings.host) and not self.settings.share:
-            name = urlsplit(f"//{host}").hostname or ""
-            if not is_loopback(name):
-                return False
-        origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == host
+        try:
+            if is_loopback(self.settings.host) and not self.settings.share:
+                name = urlsplit(f"//{host}").hostname or ""
+                if not is_loopback(name):
+                    return False
+            origin = headers.get("origin")
+            return origin is None or urlsplit(origin).netloc == host
+        except ValueError:  # a name that is none, such as "["
+            return False
 
     async def _checked(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Passes a JSON body on, if it is small and names no file but uploaded ones: nothing is fetched for anybody."""
@@ -169,6 +217,27 @@ class Gate:
                     if value_url is not None and not isinstance(value_url, str):
                         return False
         return True
+
+
+def _in_time(receive: Any, most_bytes: int | None) -> Any:
+    """`receive`, while the body comes, with a limit of time and, if given, of bytes; then as it is."""
+    end, read_bytes, more = time.monotonic() + BODY_TIME_S, 0, True
+
+    async def receiving() -> dict[str, Any]:
+        nonlocal read_bytes, more
+        if not more:
+            return await receive()  # type: ignore[no-any-return]
+        try:
+            message: dict[str, Any] = await asyncio.wait_for(receive(), end - time.monotonic())
+        except TimeoutError:
+            raise _TooSlowError from None
+        read_bytes += len(message.get("body", b""))
+        more = message.get("more_body", False)
+        if most_bytes is not None and read_bytes > most_bytes:
+            raise _TooLongError
+        return message
+
+    return receiving
 
 
 def _listed(doors: tuple[tuple[str, str], ...], method: str, path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import secrets
 import threading
 import time
@@ -20,6 +21,8 @@ LOSSLESS_PIXELS = 1_500_000
 """Larger pictures are shown as JPEG."""
 SHOWN_SIDE = 2400
 """The longer side of what the browser gets, px; questions are asked of the whole picture."""
+LINKS_ROOM = 50_000_000
+"""Characters of all conversations that are kept; the oldest goes first."""
 
 
 class GoneError(InputError):
@@ -47,7 +50,7 @@ class Pictures:
     def __init__(self, limits: ImageLimits, *, room_bytes: int = 1_000_000_000, lifetime_s: float = 3600.0) -> None:
         self.limits, self.room_bytes, self.lifetime_s = limits, room_bytes, lifetime_s
         self._kept: OrderedDict[str, Picture] = OrderedDict()
-        self._links: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._links: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, data: bytes) -> tuple[str, Picture]:
@@ -73,11 +76,15 @@ class Pictures:
     def link(self, conversation: dict[str, Any]) -> str:
         """A name for a conversation, good while its picture is here and the server runs."""
         self.get(str(conversation.get("picture")))
-        name = secrets.token_urlsafe(9)
+        turns = conversation.get("turns")
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            raise InputError("a conversation has a list of turns")
+        written, name = json.dumps(conversation), secrets.token_urlsafe(16)
         with self._lock:
-            self._links[name] = conversation
-            while len(self._links) > 500:
-                self._links.popitem(last=False)
+            self._links[name] = written
+            held = sum(map(len, self._links.values()))
+            while held > LINKS_ROOM:
+                held -= len(self._links.popitem(last=False)[1])
         return name
 
     def linked(self, name: str) -> dict[str, Any]:
@@ -86,8 +93,9 @@ class Pictures:
             found = self._links.get(name)
         if found is None:
             raise GoneError("this link is no longer good: the server keeps them while it runs, and their pictures too")
-        self.get(found["picture"])
-        return found
+        conversation: dict[str, Any] = json.loads(found)
+        self.get(conversation["picture"])
+        return conversation
 
     def _tidy(self) -> None:
         held = sum(picture.size_bytes for picture in self._kept.values())

@@ -17,11 +17,11 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from gradio.data_classes import FileData
 
 import grounding
-from grounding import Grounding, GroundingError, ImageLimits
+from grounding import GroundingError, ImageLimits
 from grounding.errors import ImageTooLargeError, InputError
 
 from .asking import Asking, question_of, sentence
-from .exports import export
+from .exports import export, read_answer
 from .gate import COOKIE, Gate, Sessions
 from .manual import page_of
 from .models import Models
@@ -34,8 +34,10 @@ MANUAL = HERE.parent / "docs" / "api.md"
 EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 UPLOADS_KEPT_S = 600.0
 """An API caller's file is removed so many seconds after it came."""
-LONGEST_LINK = 200_000
-"""Bytes of a shared conversation."""
+LONGEST_JSON = 1_000_000
+"""Bytes of a request of the page."""
+LONGEST_TEXT = 40_000
+"""Characters of an answer that the model is asked to look at again."""
 
 
 @dataclass
@@ -243,15 +245,18 @@ def add_pictures(web: FastAPI, rooms: Rooms) -> None:
     @web.post("/look")
     async def look(request: Request) -> dict[str, Any]:
         data = await _json(request)
-        model = rooms.models.open(str(data.get("model") or rooms.models.names[0]))
+        model = await asyncio.to_thread(rooms.models.open, str(data.get("model") or rooms.models.names[0]))
         if not hasattr(model, "look"):
             raise InputError("only models of our own kind show how they see")
         side, patch = model.patch_grid
         seen: dict[str, Any] = {"side": side, "patch": patch, "tokens": side * side}
         if data.get("answer"):
             image = pictures.get(str(data.get("picture"))).image
-            question, answer = question_of(_object(data, "question")), Grounding.from_json(_object(data, "answer"))
-            heat = await asyncio.to_thread(model.look, image, question, answer, int(data.get("region", 0)))
+            answer, region = read_answer(_object(data, "answer"), image.size), data.get("region", 0)
+            if type(region) is not int or len(answer.raw or answer.text) > LONGEST_TEXT:
+                raise InputError("this is no box of an answer that the model wrote")
+            question = question_of(_object(data, "question"))
+            heat = await asyncio.to_thread(model.look, image, question, answer, region)
             seen["heat"] = [[round(float(value), 3) for value in row] for row in heat]
         return seen
 
@@ -260,7 +265,7 @@ async def _json(request: Request) -> dict[str, Any]:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > LONGEST_LINK * 5:
+        if len(body) > LONGEST_JSON:
             raise InputError("the request is too long")
     try:
         data = json.loads(bytes(body))

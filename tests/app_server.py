@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -38,6 +39,11 @@ SCRIPT = (
 
 def launched(*arguments: str) -> str:
     """The address of a demo that was started with these arguments; skips where Gradio is not installed."""
+    return _address(*_begun(*arguments))
+
+
+def _begun(*arguments: str) -> tuple[subprocess.Popen, IO[str]]:
+    """A process on its way, and what it says to its operator."""
     pytest.importorskip("gradio")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # as long as the process
@@ -46,6 +52,11 @@ def launched(*arguments: str) -> str:
         cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
     )  # fmt: skip
     atexit.register(_end, process)
+    return process, log
+
+
+def _address(process: subprocess.Popen, log: IO[str]) -> str:
+    """Where it answers, once it does."""
     line = process.stdout.readline()
     found = re.search(r"http://\S+", line)
     if found is None:
@@ -75,10 +86,17 @@ def running() -> str:
     folder = tempfile.mkdtemp()
     script = Path(folder) / "second.jsonl"
     script.write_text("".join(json.dumps(line) + "\n" for line in SCRIPT))
-    return launched("--model", "grounding-scenes", "--model", f"scripted:{script}", "--workers", "2")
+    started = _begun("--model", "grounding-scenes", "--model", f"scripted:{script}", "--workers", "2")
+    _strict()  # most of a start is imports: the two do them side by side
+    return _address(*started)
 
 
 @functools.cache
 def strict() -> str:
     """A demo with a password, one worker and room for one question."""
-    return launched("--auth", "ada:secret", "--workers", "1", "--queue", "1", "--max-megapixels", "2")
+    return _address(*_strict())
+
+
+@functools.cache
+def _strict() -> tuple[subprocess.Popen, IO[str]]:
+    return _begun("--auth", "ada:secret", "--workers", "1", "--queue", "1", "--max-megapixels", "2")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import urllib.error
@@ -16,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app import gate
+from app.settings import parse
 from tests.app_server import ROOT, SCENE, running, strict
 
 MANUAL = (ROOT / "docs" / "api.md").read_text()
@@ -115,8 +119,30 @@ def test_other_doors_are_shut(path):
     assert b"Traceback" not in body
 
 
+def test_address_beside_an_upload_is_not_fetched():
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.settimeout(0.5)
+        address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/x.png"
+        boundary = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        _, body = post(
+            "/gradio_api/upload",
+            boundary + SCENE_BYTES + b"\r\n--b--\r\n",
+            headers={"Content-Type": "multipart/form-data; boundary=b"},
+        )
+        meta = {"_type": "gradio.FileData"}
+        for file in ({"url": address, "meta": meta}, {"path": json.loads(body)[0], "url": address, "meta": meta}):
+            _, body = post("/gradio_api/call/find", {"data": [file, "the red star", ""]})
+            event = json.loads(body).get("event_id")
+            if event:
+                asked.append(reached(urllib.request.Request(f"{running()}/gradio_api/call/find/{event}"))[0])
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
+    assert asked
+
+
 def test_other_pages_and_other_names_of_this_machine_are_refused():
-    for headers in ({"Origin": "https://example.com"}, {"Host": "example.com"}):
+    for headers in ({"Origin": "https://example.com"}, {"Host": "example.com"}, {"Host": "["}, {"Origin": "http://["}):
         status, _ = post("/stop", {"ask": "x"}, headers={"Content-Type": "application/json", **headers})
         assert status == 403
 
@@ -152,6 +178,82 @@ def test_bad_pictures_get_one_plain_sentence(name):
     assert message[0].isupper()
     assert message.endswith(".")
     assert not any(inside in message for inside in ("limits=", "PIL", "Traceback", "\n"))
+
+
+def test_files_of_one_upload_are_counted_together():
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + bytes(3_000_000) + b"\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    status, body = post("/gradio_api/upload", part * 8 + b"--b--\r\n", headers=headers)
+    assert status == 413
+    assert b"20 MB in all" in body
+
+
+ANSWER = {"task": "locate", "phrase": "x", "width": 377, "height": 301, "text": "", "regions": []}
+QUESTION = {"task": "locate", "phrase": "x"}
+BOX = {"box": [1, 2, 30, 40]}
+SENSELESS = {
+    "a mask that would fill the memory": (
+        "/exports",
+        {"answer": {**ANSWER, "regions": [{**BOX, "mask": {"size": [100_000, 100_000], "counts": [10**10]}}]}},
+    ),
+    "a mask that is none": ("/exports", {"answer": {**ANSWER, "regions": [{**BOX, "mask": 7}]}}),
+    "a label that is none": ("/exports", {"answer": {**ANSWER, "regions": [{**BOX, "label": {"a": 1}}]}}),
+    "regions that are none": ("/exports", {"answer": {**ANSWER, "regions": 5}}),
+    "too many regions": ("/exports", {"answer": {**ANSWER, "regions": [BOX] * 2001}}),
+    "another picture's answer": ("/exports", {"answer": {**ANSWER, "width": 378}}),
+    "a number that is none": ("/look", {"question": QUESTION, "answer": ANSWER, "region": "x"}),
+    "a text without end": (
+        "/look",
+        {"question": QUESTION, "answer": {**ANSWER, "text": "<loc0001>" * 20_000, "regions": [BOX]}, "region": 0},
+    ),
+    "turns that are none": ("/links", {"turns": 5}),
+    "a turn that is none": ("/links", {"turns": [5]}),
+}
+
+
+@pytest.mark.parametrize("name", SENSELESS)
+def test_what_no_page_sends_gets_a_sentence(name):
+    _, body = post("/pictures", SCENE_BYTES, headers={"Content-Type": "image/png"})
+    path, data = SENSELESS[name]
+    status, body = post(path, {"form": "png", "picture": json.loads(body)["picture"], **data})
+    assert status == 422
+    assert json.loads(body)["message"].endswith(".")
+
+
+def test_error_that_nobody_foresaw_is_told_in_words():
+    status, body = post("/gradio_api/queue/join", {"fn_index": 99, "data": [], "session_hash": "x"})
+    assert status == 500
+    assert json.loads(body)["message"].startswith("Something went wrong on the server.")
+    assert post("/gradio_api/call/nothing", {"data": []})[0] == 404
+
+
+def test_request_that_drips_is_cut(monkeypatch):
+    monkeypatch.setattr(gate, "BODY_TIME_S", 0.05)
+    said = []
+
+    async def drip():
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def reader(scope, receive, send):
+        while True:
+            await receive()
+
+    async def send(message):
+        said.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/pictures", "headers": [(b"host", b"localhost")]}
+    passing = gate.Gate(reader, parse([]), gate.Sessions(None), ROOT, b"")
+    asyncio.run(passing(scope, drip, send))
+    assert said[0]["status"] == 408
+    assert b"too slowly" in said[1]["body"]
+
+
+def test_cookies_of_other_servers_do_not_hide_ours():
+    sessions = gate.Sessions(("ada", "secret"))
+    cookie = f"{gate.COOKIE}={sessions.enter('ada', 'secret')}"
+    assert sessions.knows({"cookie": f'other={{"a": 1}}; b[="; {cookie}; x'})
+    assert not sessions.knows({"cookie": f"{gate.COOKIE}=guess"})
 
 
 def scene():
@@ -231,10 +333,16 @@ def test_model_that_is_not_allowed_is_refused():
 def test_password_holds_for_page_and_api():
     from gradio_client import Client, handle_file
 
-    for path in ("/", "/settings", "/config", "/gradio_api/info", "/docs/api", "/examples/0"):
+    for path in (
+        *("/", "/settings", "/config", "/docs/api", "/examples/0", "/pictures/x", "/links/x", "/page/main.js"),
+        *("/gradio_api/info", "/gradio_api/openapi.json", "/gradio_api/startup-events", "/gradio_api/heartbeat/x"),
+        *("/gradio_api/queue/data?session_hash=x", "/gradio_api/call/ask/x"),
+    ):
         assert reached(urllib.request.Request(strict() + path))[0] == 401
-    assert post("/pictures", SCENE_BYTES, strict())[0] == 401
-    assert post("/gradio_api/call/find", {"data": []}, strict())[0] == 401
+    for path in ("/pictures", "/links", "/exports", "/stop", "/look"):
+        assert post(path, {}, strict())[0] == 401
+    for path in ("call/find", "call/ask", "upload", "queue/join", "cancel", "reset"):
+        assert post(f"/gradio_api/{path}", {"data": []}, strict())[0] == 401
     client = Client(strict(), auth=("ada", "secret"), verbose=False)
     assert client.predict(handle_file(SCENE), "the red star", api_name="/find")["found"]
 
