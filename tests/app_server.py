@@ -22,6 +22,7 @@ SCENE = ROOT / "docs" / "examples" / "scene.png"
 HOSTILE = '<img src=x onerror="document.title=1">'
 SCRIPT = (
     {"phrase": "the red star", "answer": "<loc0100><loc0100><loc0300><loc0300>"},
+    {"task": "caption", "answer": "Somewhere, something."},
     {"phrase": "broken", "answer": "the box is <loc0100><loc0200> or so"},
     {"task": "detect", "names": [HOSTILE], "answer": f"<loc0100><loc0100><loc0300><loc0300> {HOSTILE}"},
     {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from grounding.boxes import iou
 from tests.app_server import HOSTILE, ROOT, SCENE, running
-from tests.browser import DESK, PHONE, visit
+from tests.browser import ARGUMENTS, DESK, PHONE, visit
 
 RED_STAR = (271, 69, 355, 149)
 BLACK_STAR = (137, 72, 177, 112)
@@ -349,6 +351,137 @@ def test_upload_that_is_turned_by_exif_is_asked_upright(at, tmp_path):
     until(page, "document.querySelector('.frame img').alt === 'turned.jpg'")
     ask(page, "find", "the red star")
     lie_on(boxes_on_screen(page), RED_STAR)
+
+
+GIVEN = """([name, data, kind]) => {
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const files = new DataTransfer(); files.items.add(new File([bytes], name, {type: 'image/png'}));
+  const event = kind === 'paste' ? new ClipboardEvent('paste', {clipboardData: files, bubbles: true, cancelable: true})
+    : new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true});
+  document.querySelector(kind === 'paste' ? '#phrase' : '.frame').dispatchEvent(event); }"""
+
+
+@pytest.mark.parametrize("how", ["file chooser", "paste", "drop"])
+def test_picture_of_ones_own_is_asked(at, tmp_path, how):
+    from PIL import Image
+
+    page = at().page
+    page.click(".thumb >> nth=1")
+    until(page, "document.querySelector('.frame img').alt.includes('cars')")
+    own = tmp_path / "own.png"  # the scene within a wider picture, so that its boxes lie elsewhere
+    wide = Image.new("RGB", (477, 321), (200, 200, 190))
+    wide.paste(Image.open(SCENE).convert("RGB"), (100, 20))
+    wide.save(own)
+    if how == "file chooser":
+        with page.expect_file_chooser() as chooser:
+            page.click("label.soft")
+        chooser.value.set_files(own)
+    else:
+        page.evaluate(GIVEN, [own.name, base64.b64encode(own.read_bytes()).decode(), how])
+    until(page, "document.querySelector('.frame img').alt === 'own.png'")
+    until(page, "document.querySelector('.frame img').complete")
+    ask(page, "find", "the red star")
+    lie_on(boxes_on_screen(page), np.add(RED_STAR, (100, 20, 100, 20)))
+
+
+def filmed(path):
+    """A film of the scene for the browser's camera: 640 x 480 frames of Y4M, the scene at 100, 80."""
+    from PIL import Image
+
+    frame = Image.new("RGB", (640, 480), (200, 200, 190))
+    frame.paste(Image.open(SCENE).convert("RGB"), (100, 80))
+    y, u, v = (band for band in frame.convert("YCbCr").split())
+    small = [band.resize((320, 240)).tobytes() for band in (u, v)]
+    path.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n" + (b"FRAME\n" + y.tobytes() + b"".join(small)) * 3)
+
+
+def test_picture_from_the_camera_is_asked(tmp_path, chromium):
+    filmed(tmp_path / "film.y4m")
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    film = f"--use-file-for-fake-video-capture={tmp_path / 'film.y4m'}"
+    with (
+        chromium.browser_type.launch(
+            executable_path=shutil.which("chromium") or "/usr/bin/chromium", args=[*ARGUMENTS, *flags, film]
+        ) as browser,
+        visit(browser, running() + "/") as seen,
+    ):
+        page = seen.page
+        page.set_default_timeout(PATIENCE_MS)
+        page.wait_for_selector("body[data-ready]")
+        page.click("#webcam")
+        page.wait_for_selector("#camera[open]")
+        until(page, "document.querySelector('#camera video').videoWidth > 0")
+        page.click("[data-do=take]")
+        until(page, "document.querySelector('.frame img').alt === 'From the camera'")
+        until(page, "document.querySelector('.frame img').complete")
+        assert page.evaluate("document.querySelector('#camera video').srcObject.getTracks()[0].readyState") == "ended"
+        ask(page, "find", "the red star")
+        lie_on(boxes_on_screen(page), np.add(RED_STAR, (100, 80, 100, 80)))
+
+
+def test_others_like_it_are_of_its_kind_not_of_its_neighbours(at):
+    page = at().page
+    ask(page, "find", "the star left of the mushroom")
+    page.click(".row")
+    page.click("text=Find others like it")
+    page.wait_for_selector(".turn:nth-child(2).open .facts")
+    assert page.inner_text(".turn.open .asked-words") == "star"
+    lie_on(boxes_on_screen(page), RED_STAR, BLACK_STAR, GREEN_STAR)
+
+
+@pytest.mark.parametrize(("size", "box"), [((2000, 8), (200, 0.8, 600, 2.4)), ((8, 2000), (0.8, 200, 2.4, 600))])
+def test_strip_can_be_seen_and_its_boxes_lie_right(at, tmp_path, size, box):
+    from PIL import Image
+
+    Image.new("RGB", size, "gray").save(tmp_path / "strip.png")
+    page = at().page
+    second_model(page)
+    page.set_input_files("#file", tmp_path / "strip.png")
+    until(page, "document.querySelector('.frame img').alt === 'strip.png'")
+    ask(page, "find", "the red star")
+    frame = page.locator(".frame").bounding_box()
+    assert min(frame["width"], frame["height"]) >= 60
+    assert max(frame["width"], frame["height"]) < 1200
+    drawn = page.locator(".region .box").bounding_box()
+    assert (drawn["x"] - frame["x"]) / frame["width"] == pytest.approx(box[0] / size[0], abs=0.05)
+    assert (drawn["y"] - frame["y"]) / frame["height"] == pytest.approx(box[1] / size[1], abs=0.05)
+    assert drawn["width"] / frame["width"] == pytest.approx((box[2] - box[0]) / size[0], abs=0.06)
+    assert drawn["height"] / frame["height"] == pytest.approx((box[3] - box[1]) / size[1], abs=0.06)
+
+
+def test_keys_stay_where_they_were_and_the_answer_is_said(at):
+    page = at().page
+    ask(page, "find", "the red star")
+    assert page.inner_text("#told") == "1 box on the picture."
+    ask(page, "find", "a purple whale")
+    assert page.inner_text("#told").startswith("Not there.")
+    page.click(".rawtext summary")
+    page.focus(".turn:nth-child(1) .head")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".turn:nth-child(1).open")
+    assert page.evaluate("document.activeElement.closest('.turn') === document.querySelector('.turn')")
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    until(page, "document.activeElement.id === 'phrase'")
+    assert not page.is_visible(".toast.on")
+
+
+def test_caption_without_boxes_is_no_denial(at):
+    page = at().page
+    second_model(page)
+    page.click("[data-mode=caption]")
+    page.click("#go")
+    done(page)
+    assert page.inner_text(".turn.open .caption") == "Somewhere, something."
+    assert not page.is_visible(".notice")
+
+
+def test_downloads_of_many_boxes_are_in_the_window(at):
+    page = at().page
+    second_model(page)
+    ask(page, "detect", "many")
+    take = page.locator("[data-form=csv]").bounding_box()
+    assert take["y"] + take["height"] < DESK[1]
 
 
 def test_no_picture_is_told_in_one_sentence(at, tmp_path):

@@ -16,6 +16,13 @@ export function titleOf({ task, phrase, names, point, box }) {
   return task === "caption" ? "Describe the picture" : phrase;
 }
 
+/** The kind of thing that words name: "star" of "the large star left of the mushroom", "stars" of "all of the stars". */
+export function kindOf(words) {
+  const named = words.trim().replace(/^(all|any|each|every|one|some|both) of (?=the |these |those )/i, "");
+  const [head] = named.split(/,| (?:with|without|of|on|in|at|to|from|near|next|beside|between|left|right|above|below|under|over|behind|that|which|who|and|or) /i);
+  return head.split(" ").filter(Boolean).at(-1) || "";
+}
+
 /** The answer in words, as a person would say it. */
 export function wordsOf(turn, kept) {
   const { answer, question } = turn;

@@ -1,7 +1,7 @@
 // Puts the parts together: one picture, one conversation, the mode that is chosen, and a second model beside it if asked.
 
 import { ask, get, Problem, send, stop, upload } from "./client.js";
-import { card, el, titleOf } from "./answers.js";
+import { card, el, kindOf, titleOf, wordsOf } from "./answers.js";
 import { MODES, TRIES } from "./modes.js";
 import { nameOf, Stage } from "./stage.js";
 import { camera, theme, toast, watchDrops } from "./extras.js";
@@ -16,9 +16,11 @@ const stages = [new Stage($("stages"))];
 async function open(blob, alt, example = "") {
   try {
     if (state.settings && blob.size > state.settings.max_megabytes * 1e6) throw new Problem(`This file has ${(blob.size / 1e6).toFixed(1)} MB; the server takes ${state.settings.max_megabytes} MB at most.`);
+    stages[0].wait(true);
     const given = await upload(blob);
     setPicture(given, alt, example);
   } catch (error) { toast(error.message); }
+  if (!state.turns.some((turn) => turn.waiting)) stages[0].wait(false);
 }
 
 function setPicture(given, alt, example = "") {
@@ -66,13 +68,23 @@ async function put(question, stageNumber = 0, by = null) {
   }
   turn.waiting = false; stage.wait(false); renderLog();
   if (onStage(turn)) stage.say(turn.problem || spoken(turn));
+  if (turn.stage === 0) tell(turn);
   return turn;
+}
+
+/** Says the answer to those who listen to the page, once and whole. */
+function tell(turn) {
+  if (turn !== state.open) return;
+  const { answer, regions } = turn; const boxes = `${regions.length} ${regions.length === 1 ? "box" : "boxes"}`;
+  const said = answer?.task === "caption" ? answer.text : answer && wordsOf(turn, regions.length);
+  $("told").textContent = turn.problem || [said, regions.length && `${boxes} on the picture.`].filter(Boolean).join(" ");
 }
 
 const onStage = (turn) => turn.stage > 0 ? turn === state.turns.findLast((t) => t.stage === turn.stage) : state.open === turn;
 const spoken = (turn) => {
   if (!turn.answer || turn.regions.length) return "";
   if (turn.question.task === "describe") return turn.answer.text;
+  if (turn.question.task === "caption" && turn.answer.text) return "";
   return turn.answer.problems.length ? "The answer could not be read" : `Not there: ${titleOf(turn.question)}`;
 };
 
@@ -100,8 +112,8 @@ function actions(stage, number) {
   stage.actions.replaceChildren();
   const region = stage.regions[number]; if (!region) return;
   const add = (words, act) => { const button = el("button", "", words); button.type = "button"; button.addEventListener("click", (event) => { event.stopPropagation(); act(); }); stage.actions.append(button); };
-  add("Describe", () => put({ task: "describe", box: region.box }));
-  add("Find others like it", async () => { const words = await wordsFor(region); if (words) put({ task: "detect", names: [words.split(" ").at(-1)] }); });
+  add("Describe", () => everywhere({ task: "describe", box: region.box }));
+  add("Find others like it", async () => { const kind = kindOf(await wordsFor(region)); if (kind) everywhere({ task: "detect", names: [kind] }); });
   add("Ask about this", async () => {
     const words = await wordsFor(region); if (!words) return;
     setMode(MODES[0]); const field = $("phrase"); field.value = `the  left of the ${words.replace(/^(a|an|the) /, "")}`;
@@ -130,6 +142,8 @@ async function heat(stage, number) {
 
 const hover = (number) => { stages[0].light(number); for (const part of $("log").querySelectorAll(".turn.open [data-number]")) part.classList.toggle("on", Number(part.dataset.number) === number); };
 
+const WITHIN = "button, summary"; // what keys reach in the list
+
 function renderLog() {
   const log = $("log");
   const cards = state.turns.map((turn) => card(turn, turn === state.open || (turn.stage > 0 && onStage(turn)), keep, {
@@ -139,8 +153,13 @@ function renderLog() {
     open: () => { if (turn.stage) return; state.open = turn; stages[0].asked = turn.question.point ? { x: turn.question.point[0], y: turn.question.point[1] } : null; stages[0].set(turn.regions, keep); stages[0].say(turn.problem || spoken(turn)); renderLog(); },
   }));
   if (!cards.length) { const start = el("div", "start"); start.append(el("h2", "", "Ask where things are"), el("p", "", "Type what you look for, click a thing, or drag a box. Answers come as boxes on the picture, and stay here.")); cards.push(start); }
+  const focused = log.contains(document.activeElement) ? [...log.querySelectorAll(WITHIN)].indexOf(document.activeElement) : -1;
+  const unfolded = [...log.querySelectorAll("details")].map((part) => part.open);
   const under = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   log.replaceChildren(...cards);
+  const parts = log.querySelectorAll("details");
+  if (parts.length === unfolded.length) parts.forEach((part, number) => { part.open = unfolded[number]; });
+  if (focused >= 0) log.querySelectorAll(WITHIN)[focused]?.focus({ preventScroll: true });
   if (under || state.turns.at(-1)?.waiting) log.scrollTop = log.scrollHeight;
   $("controls").hidden = !state.open?.regions.length;
 }
@@ -202,11 +221,12 @@ async function see() {
 
 function sideBySide() {
   const on = stages.length === 1; $("compare").setAttribute("aria-pressed", on); $("stages").classList.toggle("two", on);
-  if (!on) { stages.pop().root.remove(); stages[0].title.hidden = true; state.turns = state.turns.filter((t) => !t.stage); renderLog(); return; }
+  if (!on) { for (const turn of state.turns) if (turn.stage && turn.waiting) turn.end(); stages.pop().root.remove(); stages[0].title.hidden = true; state.turns = state.turns.filter((t) => !t.stage); renderLog(); return; }
   state.second = state.settings.models.find((m) => m.name !== state.first).name;
   const stage = new Stage($("stages"), state.second); stages.push(stage); wire(stage);
   stages[0].title.textContent = state.first; stages[0].title.hidden = false;
   if (state.picture) stage.show(`pictures/${state.picture.picture}`, state.picture.width, state.picture.height, state.alt);
+  if (state.seeing) stage.showGrid(state.side);
   setMode(state.mode);
 }
 
@@ -255,8 +275,9 @@ async function start() {
   $("file").addEventListener("change", () => { const [file] = $("file").files; if (file) open(file, file.name); $("file").value = ""; });
   $("webcam").addEventListener("click", () => camera($("camera"), (blob) => open(blob, "From the camera")));
   watchDrops((file) => open(file, file.name || "A pasted picture"));
-  addEventListener("pagehide", halt); addEventListener("hashchange", () => shared(location.hash.slice(1)));
-  if (!(location.hash.length > 1 && (await shared(location.hash.slice(1))))) await example(settings.examples[0], 0);
+  addEventListener("pagehide", halt); const link = () => /^#([\w-]{20,})$/.exec(location.hash)?.[1]; // "#phrase" is where the link for keys leads
+  addEventListener("hashchange", () => link() && shared(link()));
+  if (!(link() && (await shared(link())))) await example(settings.examples[0], 0);
   document.body.dataset.ready = "yes";
 }
 start().catch((error) => toast(error.message));

@@ -46,8 +46,9 @@ export class Stage extends EventTarget {
   show(url, width, height, alt) {
     Object.assign(this, { width, height, cursor: null });
     this.image.src = url; this.image.alt = alt;
-    this.frame.style.aspectRatio = `${width} / ${height}`;
-    this.frame.style.setProperty("--ratio", width / height);
+    const ratio = Math.min(Math.max(width / height, 0.2), 12); // beyond, nobody could see or hit a thing
+    this.frame.style.aspectRatio = String(ratio);
+    this.frame.style.setProperty("--ratio", ratio);
     this.set([]);
   }
 
@@ -68,8 +69,10 @@ export class Stage extends EventTarget {
     if (!quiet) this.dispatchEvent(new CustomEvent("select", { detail: { number } }));
   }
 
-  get scale() { return this.frame.clientWidth / (this.width || 1); }
-  screen([x1, y1, x2, y2]) { const s = this.scale; return [x1 * s, y1 * s, x2 * s, y2 * s]; }
+  /** Pixels of the screen for one of the picture, across and down: alike but for strips, which are shown thicker than they are. */
+  get scaleX() { return this.frame.clientWidth / (this.width || 1); }
+  get scaleY() { return this.frame.clientHeight / (this.height || 1); }
+  screen([x1, y1, x2, y2]) { const [sx, sy] = [this.scaleX, this.scaleY]; return [x1 * sx, y1 * sy, x2 * sx, y2 * sy]; }
 
   draw(fresh = -1) {
     if (!this.width) return;
@@ -83,13 +86,13 @@ export class Stage extends EventTarget {
       const box = this.screen(region.box);
       const group = make("g", { class: "region" + (number === fresh ? " fresh" : ""), "data-number": number }, this.svg);
       for (const polygon of region.mask?.polygons || []) {
-        const points = []; for (let at = 0; at + 1 < polygon.length; at += 2) points.push(`${polygon[at] * this.scale},${polygon[at + 1] * this.scale}`);
+        const points = []; for (let at = 0; at + 1 < polygon.length; at += 2) points.push(`${polygon[at] * this.scaleX},${polygon[at + 1] * this.scaleY}`);
         make("polygon", { points: points.join(" "), class: "mask", fill: region.color, stroke: region.color }, group);
       }
       const [x, y, bw, bh] = [box[0], box[1], Math.max(1, box[2] - box[0]), Math.max(1, box[3] - box[1])];
       make("rect", { x, y, width: bw, height: bh, class: "casing", stroke: inkOn(region.color) === "#111" ? "#111" : "#fff" }, group);
       make("rect", { x, y, width: bw, height: bh, class: "box", stroke: region.color }, group);
-      if (region.point) make("circle", { cx: region.point[0] * this.scale, cy: region.point[1] * this.scale, r: 6, class: "dot", fill: region.color }, group);
+      if (region.point) make("circle", { cx: region.point[0] * this.scaleX, cy: region.point[1] * this.scaleY, r: 6, class: "dot", fill: region.color }, group);
       const label = document.createElement("button");
       label.type = "button"; label.className = "label"; label.dataset.number = number;
       label.style.background = region.color; label.style.color = inkOn(region.color);
@@ -102,7 +105,7 @@ export class Stage extends EventTarget {
     const sizes = items.map(({ box, label }) => ({ box, w: label.offsetWidth, h: label.offsetHeight }));
     place(sizes, w, h).forEach(({ x, y }, at) => { items[at].label.style.transform = `translate(${x}px, ${y}px)`; });
     if (this.dragged) make("rect", { class: "drag", ...this.#rect(this.screen(this.dragged)) }, this.svg);
-    if (this.asked) make("circle", { class: "asked", cx: this.asked.x * this.scale, cy: this.asked.y * this.scale, r: 8 }, this.svg);
+    if (this.asked) make("circle", { class: "asked", cx: this.asked.x * this.scaleX, cy: this.asked.y * this.scaleY, r: 8 }, this.svg);
     if (this.cursor) this.#drawCursor(w, h);
     this.#classes();
     if (!this.actions.hidden) this.#placeActions();
@@ -129,8 +132,8 @@ export class Stage extends EventTarget {
   #rect([x1, y1, x2, y2]) { return { x: Math.min(x1, x2), y: Math.min(y1, y2), width: Math.abs(x2 - x1), height: Math.abs(y2 - y1) }; }
   #at(event) {
     const edge = this.frame.getBoundingClientRect();
-    const s = edge.width / this.width;
-    return { x: Math.min(Math.max((event.clientX - edge.left) / s, 0), this.width), y: Math.min(Math.max((event.clientY - edge.top) / s, 0), this.height) };
+    const [sx, sy] = [edge.width / this.width, edge.height / this.height];
+    return { x: Math.min(Math.max((event.clientX - edge.left) / sx, 0), this.width), y: Math.min(Math.max((event.clientY - edge.top) / sy, 0), this.height) };
   }
   #under({ x, y }) {
     const inside = this.shown.filter(({ region: { box: [x1, y1, x2, y2] } }) => x >= x1 && x <= x2 && y >= y1 && y <= y2);
@@ -158,7 +161,7 @@ export class Stage extends EventTarget {
       if (!start) return;
       const [from, to] = [start, this.#at(event)];
       start = null; this.cursor = null; this.dragged = null;
-      const far = Math.max(Math.abs(to.x - from.x), Math.abs(to.y - from.y)) * this.scale > 6;
+      const far = Math.max(Math.abs(to.x - from.x) * this.scaleX, Math.abs(to.y - from.y) * this.scaleY) > 6;
       if (this.mode === "drag" && far) this.#emit("box", { box: [Math.min(from.x, to.x), Math.min(from.y, to.y), Math.max(from.x, to.x), Math.max(from.y, to.y)] });
       else if (!far && this.mode === "click") this.#emit("point", to);
       else if (!far) this.select(this.#under(to));
@@ -176,8 +179,9 @@ export class Stage extends EventTarget {
   #key(event) {
     if (event.key === "Escape") { this.cursor = this.dragged = this.anchor = null; this.select(-1); this.draw(); this.frame.focus(); return; }
     if (event.target !== this.frame || !this.width) return;
-    const step = (event.shiftKey ? 0.1 : 0.01) * Math.max(this.width, this.height);
-    const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
+    const step = (event.shiftKey ? 0.1 : 0.01) * Math.max(this.frame.clientWidth, this.frame.clientHeight); // of the screen
+    const [across, down] = [step / this.scaleX, step / this.scaleY];
+    const move = { ArrowLeft: [-across, 0], ArrowRight: [across, 0], ArrowUp: [0, -down], ArrowDown: [0, down] }[event.key];
     if (move) {
       event.preventDefault();
       this.cursor ??= { x: this.width / 2, y: this.height / 2 };
@@ -200,9 +204,9 @@ export class Stage extends EventTarget {
   }
 
   #drawCursor(w, h) {
-    const [x, y] = [this.cursor.x * this.scale, this.cursor.y * this.scale];
+    const [x, y] = [this.cursor.x * this.scaleX, this.cursor.y * this.scaleY];
     for (const name of ["cross under", "cross"]) make("path", { class: name, d: `M${x} 0V${h}M0 ${y}H${w}` }, this.svg);
-    if (this.anchor) make("circle", { class: "asked", cx: this.anchor.x * this.scale, cy: this.anchor.y * this.scale, r: 5 }, this.svg);
+    if (this.anchor) make("circle", { class: "asked", cx: this.anchor.x * this.scaleX, cy: this.anchor.y * this.scaleY, r: 5 }, this.svg);
   }
   #classes() {
     const busy = this.lit >= 0 || this.selected >= 0;
