@@ -134,6 +134,20 @@ def test_the_last_picture_is_known_again_by_its_pixels(decoder, processor):
     assert changed.probabilities != one.probabilities
 
 
+def test_another_thread_s_picture_does_not_take_the_place_of_the_one_that_is_known(decoder, processor, monkeypatch):
+    image, other = tiny.image(0), tiny.image(1)
+    mine = decoder.encode([image])
+    known = torch.equal
+
+    def meanwhile(*pixels):
+        monkeypatch.setattr(torch, "equal", known)
+        decoder.encode([other])
+        return known(*pixels)
+
+    monkeypatch.setattr(torch, "equal", meanwhile)
+    assert decoder.encode([image]) is mine
+
+
 def test_a_picture_is_encoded_anew_when_the_model_has_moved(processor):
     model = tiny.model()
     decoder = Decoder(model, processor, SHORT)

@@ -104,8 +104,9 @@ class Decoder:
         start = time.perf_counter()
         model, prepare = self.model, self.processor.image_processor
         pixels = torch.from_numpy(np.stack([prepare.pixels(image) for image in images]))
-        if len(images) == 1 and self._last is not None and self._knows(pixels):
-            return self._last[1]
+        last = self._last  # once: another thread may ask of another picture meanwhile
+        if len(images) == 1 and last is not None and self._knows(last, pixels):
+            return last[1]
         size = self.options.picture_batch
         caches = [
             model.image_cache(prepare.scale(pixels[at : at + size]).to(model.device, model.dtype))
@@ -122,12 +123,10 @@ class Decoder:
         self.timing.pictures += len(images)
         return cache
 
-    def _knows(self, pixels: Tensor) -> bool:
+    def _knows(self, last: tuple[Tensor, Cache], pixels: Tensor) -> bool:
         """Whether these are the very pixels of the last picture, and its keys and values are still of use."""
-        if self._last is None:
-            return False
-        keys = self._last[1].layers[0].keys
-        return torch.equal(pixels, self._last[0]) and (keys.device, keys.dtype) == (self.model.device, self.model.dtype)
+        keys = last[1].layers[0].keys
+        return torch.equal(pixels, last[0]) and (keys.device, keys.dtype) == (self.model.device, self.model.dtype)
 
     # ---- answers
 
