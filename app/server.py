@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ MANUAL = HERE.parent / "docs" / "api.md"
 EXAMPLES = sorted((HERE / "examples").glob("*.png"))
 UPLOADS_KEPT_S = 600.0
 """An API caller's file is removed so many seconds after it came."""
+UPLOADS_ROOM_BYTES = 1_000_000_000
+"""What all those files may take on the disk; the oldest go first."""
 LONGEST_JSON = 1_000_000
 """Bytes of a request of the page."""
 LONGEST_TEXT = 40_000
@@ -88,13 +91,22 @@ def build(rooms: Rooms, uploads: Path) -> Any:
 
 def _sweep(folder: Path) -> None:
     while folder.is_dir():
-        for path in folder.rglob("*"):
-            try:
-                if path.is_file() and time.time() - path.stat().st_mtime > UPLOADS_KEPT_S:
-                    path.unlink()
-            except OSError:
-                continue  # another sweep, or Gradio itself, was quicker
-        time.sleep(30)
+        tidy(folder, UPLOADS_ROOM_BYTES)
+        time.sleep(5)
+
+
+def tidy(folder: Path, room_bytes: int) -> None:
+    """Removes the uploads that are too old, and then the oldest of those that have no room."""
+    held = 0
+    files = []
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # Gradio itself was quicker
+            if path.is_file():
+                files.append((path.stat().st_mtime, path.stat().st_size, path))
+    for written, size_bytes, path in sorted(files, reverse=True):
+        held += size_bytes
+        if time.time() - written > UPLOADS_KEPT_S or held > room_bytes:
+            path.unlink(missing_ok=True)
 
 
 # ---- Gradio: the queue and the API

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 import zlib
@@ -186,6 +188,21 @@ def test_files_of_one_upload_are_counted_together():
     status, body = post("/gradio_api/upload", part * 8 + b"--b--\r\n", headers=headers)
     assert status == 413
     assert b"20 MB in all" in body
+
+
+def test_uploads_have_an_age_and_a_room(tmp_path):
+    pytest.importorskip("gradio")
+    from app.server import UPLOADS_KEPT_S, tidy
+
+    now = time.time()
+    for name, age_s in (("newest", 1), ("newer", 2), ("older", 3), ("out of date", UPLOADS_KEPT_S + 1)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(bytes(10))
+        os.utime(tmp_path / name / "a.png", (now - age_s, now - age_s))
+    tidy(tmp_path, 100)
+    assert {path.parent.name for path in tmp_path.rglob("*.png")} == {"newest", "newer", "older"}
+    tidy(tmp_path, 20)
+    assert {path.parent.name for path in tmp_path.rglob("*.png")} == {"newest", "newer"}
 
 
 ANSWER = {"task": "locate", "phrase": "x", "width": 377, "height": 301, "text": "", "regions": []}
