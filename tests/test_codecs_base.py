@@ -138,7 +138,7 @@ def test_nothing_is_dropped_in_silence(question):
     for start, end in spans:
         left[start:end] = " " * (end - start)
     rest = "".join(left)
-    for stop in ("<eos>", "none", "NONE", "."):
+    for stop in ("<eos>", "<bos>", "<pad>", "<s>", "</s>", "none", "NONE", "."):
         rest = rest.replace(stop, " ")
     if decoded.count is not None:
         rest = re.sub(r"\d{1,6} ?[:：]?", " ", rest, count=1)
