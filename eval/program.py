@@ -68,6 +68,11 @@ class Settings:
             if value is not None and value < least:
                 raise ConfigError(f"--{name} is {value}; it must be {least} or more")
 
+    @property
+    def root(self) -> Path | None:
+        """`data` where it is a folder; None where it is one file, which is opened by its own path."""
+        return None if self.data is not None and self.data.is_file() else self.data
+
     def need_data(self, name: str) -> Path:
         """The folder of the annotations. Raises ConfigError where none was given."""
         if self.data is None:
@@ -152,7 +157,7 @@ class Run:
         settings = self.settings
         options: dict[str, Any] = dict(part.options)
         if not part.drawn:
-            options |= {"root": settings.data, "images": settings.images}
+            options |= {"root": settings.root, "images": settings.images}
             options |= {"stretched": True} if settings.stretched else {}
         dataset = open_dataset(part.dataset, **options)
         if settings.limit is not None:
@@ -169,7 +174,7 @@ class Run:
         page = None
         if settings.report:
             page = folder / f"report-{name}.html"
-            write_report(page, predictions, scores, scoring=part.scoring, root=settings.data, images=settings.images)
+            write_report(page, predictions, scores, scoring=part.scoring, root=settings.root, images=settings.images)
         return Outcome(part, scores, page=page)
 
     def _name(self, part: Part) -> str:

@@ -76,6 +76,22 @@ def test_refcoco_prints_the_accuracy_beside_published_figures(run, drawn):
     assert "the published split has 10,834" in out
 
 
+def test_one_file_whose_lines_name_their_splits_is_data_too(run, drawn, tmp_path):
+    rows = json.loads((drawn / "refcoco_val.json").read_text())
+    file = tmp_path / "expressions.jsonl"
+    with file.open("w") as stream:
+        for row in rows[:5]:
+            x, y, width, height = row["bbox"]
+            unit = [x / row["width"], y / row["height"], (x + width) / row["width"], (y + height) / row["height"]]
+            name = row["img_id"].rpartition("_")[0] + ".png"
+            size = {"width": row["width"], "height": row["height"], "image_size": [row["width"], row["height"]]}
+            line = {"image": name, "text": row["sents"], "split": "refcoco_val", "bbox_norm_xyxy": unit} | size
+            stream.write(json.dumps(line) + "\n")
+    code, out, err = run(refcoco, "--sets", "refcoco", "--splits", "val", data=file)
+    assert code == 0, err
+    assert "RefCOCO val: 5 questions" in out
+
+
 def test_a_run_leaves_predictions_scores_and_a_page(run, tmp_path):
     code, _, err = run(refcoco, "--sets", "refcoco", "--splits", "val")
     names = {path.name for path in (tmp_path / "baseline-whole" / "refcoco-val").iterdir()}

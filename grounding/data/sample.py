@@ -60,6 +60,7 @@ class Sample:
         if picture.size != self.size:
             raise ImageError(
                 f"the picture {self.picture.key!r} has {picture.width} x {picture.height} pixels, but its boxes are in "
-                f"{self.size[0]} x {self.size[1]}: every box would lie on the wrong pixels; get the original picture"
+                f"{self.size[0]} x {self.size[1]}: every box would lie on the wrong pixels; "
+                "get the original picture, or say that these are stretched copies (stretched=True, --stretched)"
             )
         return picture
