@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eval import absent, coco_model, counting, flickr30k, grefcoco, pointing, probes, refcoco, segmentation
-from eval.exits import DONE, WRONG_USE, ended, whole_message
+from eval.exits import DONE, FAILED, WRONG_USE, ended, whole_message
 from eval.program import NOTHING_CHOSEN, Outcome, Part, Run, Settings, make_folder, tables_of
 from eval.published import REFCOCO
 from eval.tables import Table, markdown, print_table
@@ -74,7 +74,7 @@ def _folder(data: Path | None, name: str) -> Path | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the programs; returns 0 where something was measured, though data was missing for the rest."""
+    """Runs the programs; 0 where something was measured though data is missing for the rest, 1 where a part failed."""
     parser = argparse.ArgumentParser(prog="python -m eval.all", description=(__doc__ or "").split("\n\n")[0])
     add_flags(parser, AllSettings)
     args = parser.parse_args(argv)
@@ -84,21 +84,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         names, run = chosen(settings), Run(settings)
         tables: list[Table] = []
         missed: list[str] = []
+        failed = False
         for name in names:
-            tables += _measured(name, settings, run, missed)
+            outcomes = _outcomes(name, settings, run, missed)
+            failed |= any(outcome.failed for outcome in outcomes)
+            tables += _printed(name, outcomes)
         summary = run.folder / "summary.md"
         make_folder(summary.parent)
         with whole_file(summary) as stream:
             stream.write("\n".join([*map(markdown, tables), *_missed(missed)]) + "\n")
         print("\n".join(_missed(missed)))
         print(f"all tables lie in {summary}", file=sys.stderr)
-        return DONE if tables else WRONG_USE
+        return FAILED if failed else DONE if tables else WRONG_USE
 
     return ended("eval.all", work)
 
 
-def _measured(name: str, settings: AllSettings, run: Run, missed: list[str]) -> list[Table]:
-    """The tables of one program, printed; what could not be measured goes to `missed`."""
+def _outcomes(name: str, settings: AllSettings, run: Run, missed: list[str]) -> list[Outcome]:
+    """What became of one program's parts; what could not be measured goes to `missed`, with the program's title."""
     _, _, title, folder = PROGRAMS[name]
     try:
         parts = parts_of(name, settings)
@@ -109,8 +112,13 @@ def _measured(name: str, settings: AllSettings, run: Run, missed: list[str]) -> 
         missed.append(f"{title}: {NOTHING_CHOSEN}")
     run.settings = replace(settings, data=_folder(settings.data, folder))
     outcomes: list[Outcome] = run.outcomes(parts)
-    missed += [f"{outcome.part.heading}: {outcome.error}" for outcome in outcomes if outcome.error]
-    tables = tables_of(outcomes, title, REFCOCO if name == "refcoco" else ())
+    missed += [f"{title}, {outcome.part.heading}: {outcome.error}" for outcome in outcomes if outcome.error]
+    return outcomes
+
+
+def _printed(name: str, outcomes: Sequence[Outcome]) -> list[Table]:
+    """The tables of one program, printed."""
+    tables = tables_of(outcomes, PROGRAMS[name][2], REFCOCO if name == "refcoco" else ())
     for table in tables:
         print_table(table)
     return tables

@@ -22,7 +22,7 @@ from grounding.backends.base import Grounder
 from grounding.data.opening import open_dataset
 from grounding.data.predictions import read_predictions
 from grounding.data.referring.splits import SPLITS
-from grounding.errors import ConfigError, GroundingError, OutputError
+from grounding.errors import ConfigError, GroundingError, InputError, OutputError
 from grounding.flags import add_flags, from_flags
 from grounding.metrics.base import Figure, Scores
 from grounding.metrics.names import NO_SHARES
@@ -119,6 +119,8 @@ class Outcome:
     part: Part
     scores: Scores | None = None
     error: str | None = None
+    failed: bool = False
+    """Whether there was data, and the asking or the measuring failed."""
     page: Path | None = None
 
 
@@ -149,7 +151,7 @@ class Run:
                 found.append(self.measure(part))
             except GroundingError as error:
                 print(f"{part.heading}: {whole_message(error)}", file=sys.stderr)
-                found.append(Outcome(part, error=whole_message(error)))
+                found.append(Outcome(part, error=whole_message(error), failed=not isinstance(error, InputError)))
         return found
 
     def measure(self, part: Part) -> Outcome:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from eval import absent, all as everything, counting, flickr30k, grefcoco, pointing, probes, refcoco, segmentation
 from eval.program import Part, Run, Settings, chosen_splits, tables_of
@@ -160,8 +161,20 @@ def test_all_measures_what_it_can_and_names_the_rest(run, tmp_path):
     assert code == 0
     assert "RefCOCO val" in summary
     assert "Absent objects" in summary
-    assert "Flickr30k val: " in summary.partition("## Not measured")[2]
+    assert "Phrases of captions, Flickr30k val: " in summary.partition("## Not measured")[2]
     assert "## Not measured" in out
+
+
+def test_all_fails_where_there_was_data_and_the_asking_gave_up(run, drawn, tmp_path):
+    pictures = tmp_path / "squashed"
+    pictures.mkdir()
+    for path in (drawn / "images").iterdir():
+        Image.open(path).resize((40, 40)).save(pictures / path.name)
+    code, out, _ = run(
+        everything, "--scenes", "2", "--no-report", "--only", "refcoco,absent", "--images", str(pictures)
+    )
+    assert code == 1
+    assert "Referring expressions, RefCOCO val: " in out.partition("## Not measured")[2]
 
 
 def test_parts_of_several_scorings_stand_in_tables_of_their_own(drawn, tmp_path):
