@@ -8,6 +8,9 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from grounding.errors import ConfigError
 
+RESIZES = ("squash", "pad", "llava_next", "internvl", "native")
+"""Ways in which a picture becomes what a vision encoder sees; `tiling` has them."""
+
 
 class GroundingVisionConfig(PreTrainedConfig):
     """Our small vision encoder: convolutions down to one token for `patch_size` pixels, then a few ViT blocks."""
@@ -83,10 +86,19 @@ class GroundingConfig(PreTrainedConfig):
     """The same for the decoder."""
     projector: str = "linear"
     """A name of `projectors.PROJECTORS`."""
+    projector_options: dict[str, Any] | None = None
+    """What that projector takes besides the widths, such as `{"latents": 64}`."""
     fusion: str = "concatenation"
     """A name of `fusion.FUSIONS`."""
+    fusion_options: dict[str, Any] | None = None
+    """What that fusion takes, such as `{"every": 4}`."""
+    attention: str = "prefix"
+    """Who sees whom: "prefix" (pictures and the prompt see themselves whole, the answer what is before it) or "causal"
+    (everything what is before it, as a language model was pretrained)."""
+    line_ends: bool = False
+    """Whether a learned token may end a line of image tokens, as in LLaVA-NeXT."""
     resize: str = "squash"
-    """How a picture becomes the square the vision encoder sees: "squash", or "pad" with bars."""
+    """A name of RESIZES: how a picture becomes what the vision encoder sees."""
     codec: str = "location"
     """A name of `codecs.CODECS`."""
     image_token_id: int = 3
@@ -114,8 +126,10 @@ class GroundingConfig(PreTrainedConfig):
             )
         if self.location_token_id is None:
             self.location_token_id = words
-        if self.resize not in ("squash", "pad"):
-            raise ConfigError(f"resize {self.resize!r} is not known: squash or pad")
+        if self.resize not in RESIZES:
+            raise ConfigError(f"resize {self.resize!r} is not known: {', '.join(RESIZES)}")
+        if self.attention not in ("prefix", "causal"):
+            raise ConfigError(f"attention {self.attention!r} is not known: prefix or causal")
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", True))
         super().__post_init__(**kwargs)
 

@@ -18,20 +18,26 @@ from grounding.errors import ConfigError
 PAD, IMAGE, PROMPT, ANSWER = 0, 1, 2, 3
 
 
-def visibility(roles: Tensor, segments: Tensor | None = None, start: int = 0) -> Tensor:
+def visibility(roles: Tensor, segments: Tensor | None = None, start: int = 0, causal: bool = False) -> Tensor:
     """(B, 1, L - start, L) bool: whether the token at a place (third axis, from `start`) may look at another (fourth).
 
     `roles` (B, L) of the numbers above; `segments` (B, L) the phrase that a text token belongs to; images, any number.
-    Padding sees itself alone, so that no row is empty.
+    Padding sees itself alone, so that no row is empty. `causal`: nobody sees what comes later, images and prompts
+    neither; an image after words sees them then.
     """
     length = roles.shape[1]
     viewer, seen = roles[:, start:, None], roles[:, None, :]
     places = torch.arange(length, device=roles.device)
     earlier = places[start:, None] >= places[None, :]
-    text = (viewer >= PROMPT) & ((seen == PROMPT) | ((seen == ANSWER) & (viewer == ANSWER) & earlier))
+    if causal:
+        text = (viewer >= IMAGE) & (seen >= PROMPT) & earlier
+    else:
+        text = (viewer >= PROMPT) & ((seen == PROMPT) | ((seen == ANSWER) & (viewer == ANSWER) & earlier))
     if segments is not None:
         text = text & (segments[:, start:, None] == segments[:, None, :])
     image = (seen == IMAGE) & (viewer != PAD)
+    if causal:
+        image = image & earlier
     itself = (viewer == PAD) & (places[start:, None] == places[None, :])
     return (image | text | itself)[:, None]
 

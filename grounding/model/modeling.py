@@ -25,7 +25,7 @@ from grounding.model.cache import RowCache
 from grounding.model.configuration import GroundingConfig
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, as_bias, pick_fusion, visibility
 from grounding.model.language import GroundingTextModel, build_language, coordinate_features
-from grounding.model.projectors import build_projector
+from grounding.model.projectors import build_projector, project
 from grounding.model.vision import build_vision, patch_features, vision_width
 
 
@@ -34,7 +34,11 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     forward takes
         input_ids       (B, L) text with `config.image_token_id` at the N places of each picture, images first
-        pixel_values    (P, 3, S, S) in -1 to 1, P = B; None when the pictures are in `past_key_values` already
+        pixel_values    (V, 3, S, S), the views of all pictures, one or several of each; or (V, patches, values of one)
+                        where pictures keep their shape; None when they are in `past_key_values` already
+        image_index     (M, 2) for each image token of the batch in order: which view and which of its features; feature
+                        -1 is a line's end; None: every feature of every view in turn
+        spatial_shapes  (V, 2) rows and columns of patches of each view, where pictures keep their shape; else None
         attention_mask  (B, L) 1 for what is there, 0 for padding (all of the past too)
         token_roles     (B, L) `fusion` roles; None: images by their id, padding by the mask, the rest prompt
         segment_ids     (B, L) which phrase a text token belongs to; None: one phrase a row
@@ -55,8 +59,9 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.language = build_language(config.text_config)
         width = int(config.text_config.hidden_size)
         features = vision_width(self.vision, config.vision_feature_layer)
-        self.projector = build_projector(config.projector, features, width)
+        self.projector = build_projector(config.projector, features, width, config.projector_options)
         self.fuse = pick_fusion(config.fusion)
+        self.line_end = nn.Parameter(torch.zeros(width)) if config.line_ends else None
         self.own_language = isinstance(self.language, GroundingTextModel)
         self.post_init()
 
@@ -79,31 +84,53 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     # ---- pictures
 
-    def image_features(self, pixel_values: Tensor) -> Tensor:
-        """(P, 3, S, S) -> (P, N, D): patch features in the language model's width."""
-        features: Tensor = self.projector(patch_features(self.vision, pixel_values, self.config.vision_feature_layer))
-        return features
+    def image_features(
+        self, pixel_values: Tensor, image_index: Tensor | None = None, spatial_shapes: Tensor | None = None
+    ) -> Tensor:
+        """(V, N, D) features of views in the language model's width; (M, D) those of image tokens where `image_index`
+        (M, 2) says which each takes."""
+        patches = patch_features(self.vision, pixel_values, self.config.vision_feature_layer, spatial_shapes)
+        features: Tensor = project(self.projector, patches, spatial_shapes)
+        if image_index is None:
+            return features
+        view, place = image_index.unbind(1)
+        chosen = features[view, place.clamp_min(0)]
+        if self.line_end is not None:
+            chosen = torch.where((place < 0)[:, None], self.line_end.to(chosen.dtype), chosen)
+        elif bool((place < 0).any()):
+            raise InputError("the pictures' lines have ends, and this model knows none: line_ends=True in its config")
+        return chosen
 
     @torch.no_grad()
     def count_image_tokens(self) -> int:
-        """N, how many tokens a picture takes: what GroundingProcessor has to know as `image_tokens`."""
+        """N, how many tokens a square view takes: what GroundingProcessor has to know as `image_tokens`."""
         side, was_training = self.config.image_size, self.training
         blank = torch.zeros(1, 3, side, side, dtype=self.dtype, device=self.device)
         count = self.eval().image_features(blank).shape[1]
         self.train(was_training)
         return int(count)
 
-    def image_cache(self, pixel_values: Tensor) -> Cache:
-        """Keys and values of (P, 3, S, S) pictures in every layer: all that any phrase needs to know of them."""
-        features = self.image_features(pixel_values)
+    def image_cache(self, pixel_values: Tensor | None = None, image_features: Tensor | None = None) -> Cache:
+        """Keys and values of pictures in every layer: all that any phrase needs to know of them.
+
+        Pictures of one view each (P, 3, S, S), or the features of their tokens (P, N, D), as many for every picture.
+        """
+        if image_features is None:
+            if pixel_values is None:
+                raise InputError("image_cache needs pixel_values or image_features")
+            image_features = self.image_features(pixel_values)
+        features = image_features
         cache = DynamicCache()
         count = features.shape[1]
+        causal = self.config.attention == "causal"
         if self.own_language:
-            self.language(
-                inputs_embeds=features, past_key_values=cache, use_cache=True, prefix=count, logits_to_keep=-1
-            )
+            options = {} if causal else {"prefix": count}
+            self.language(inputs_embeds=features, past_key_values=cache, use_cache=True, logits_to_keep=-1, **options)
         else:
             everything = torch.zeros(features.shape[0], 1, count, count, dtype=features.dtype, device=features.device)
+            if causal:
+                places = torch.arange(count, device=features.device)
+                everything = as_bias(places[:, None] >= places[None], features.dtype).expand_as(everything)
             self.language(inputs_embeds=features, attention_mask=everything, past_key_values=cache, use_cache=True)
         return cache
 
@@ -123,6 +150,8 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         logits_to_keep: int | Tensor = 0,
         output_hidden_states: bool = False,
         image_features: Tensor | None = None,
+        image_index: Tensor | None = None,
+        spatial_shapes: Tensor | None = None,
         **_: Any,
     ) -> CausalLMOutputWithPast:
         if input_ids is None:
@@ -142,15 +171,18 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if position_ids is None:
                 position_ids = (attention_mask.long().cumsum(1) - 1).clamp_min(0)[:, past:]
             places = input_ids == self.config.image_token_id
-            embeddings = self._place_images(embeddings, places, pixel_values, image_features)
+            if image_features is None and pixel_values is not None:
+                image_features = self.image_features(pixel_values, image_index, spatial_shapes)
+            embeddings = self._place_images(embeddings, places, image_features)
             if past:
                 visible = self._visible_after(past, input_ids, attention_mask, token_roles)
             else:
                 if token_roles is None:
                     token_roles = torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
-                if self.own_language:
+                causal = self.config.attention == "causal"
+                if self.own_language and not causal:
                     prefix = leading_images(places)
-                visible = visibility(token_roles, segment_ids, start=prefix)
+                visible = visibility(token_roles, segment_ids, start=prefix, causal=causal)
         output = self.language(
             inputs_embeds=embeddings,
             attention_mask=visible if self.own_language or visible is None else as_bias(visible, embeddings.dtype),
@@ -177,17 +209,20 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         embedded: Tensor = embed(input_ids, cache.table) if isinstance(cache, RowCache) else embed(input_ids)
         return embedded
 
-    def _place_images(
-        self, embeddings: Tensor, places: Tensor, pixel_values: Tensor | None, image_features: Tensor | None
-    ) -> Tensor:
+    def _place_images(self, embeddings: Tensor, places: Tensor, image_features: Tensor | None) -> Tensor:
         """The embeddings (B, L, D) with image features at `places` (B, L). Raises InputError where they don't match."""
         seen = int(places.sum())
-        if image_features is None and pixel_values is not None:
-            image_features = self.image_features(pixel_values)
         if image_features is None:
             if seen:
                 raise InputError("the text holds image tokens, and neither pixel_values nor image_features were given")
             return embeddings
+        if image_features.ndim == 2:
+            if len(image_features) != seen:
+                raise InputError(
+                    f"the text has {seen} image tokens and image_index {len(image_features)}: let GroundingProcessor "
+                    "write both"
+                )
+            return self.fuse(embeddings, image_features, places)
         pictures, each = image_features.shape[:2]
         if pictures * each != seen:
             raise InputError(
@@ -201,7 +236,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         shown = attention_mask[:, None, None, :past].bool().expand(-1, 1, input_ids.shape[1], -1)
         if roles is None:
             roles = torch.where(attention_mask[:, past:].bool(), ANSWER, PAD)
-        return torch.cat([shown, visibility(roles)], 3)
+        return torch.cat([shown, visibility(roles, causal=self.config.attention == "causal")], 3)
 
     def prepare_inputs_for_generation(
         self,
@@ -216,9 +251,13 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             # without it the answer so far comes again with the prompt, and would see itself whole as the prompt does
             raise InputError("generate needs its cache here: leave use_cache out, or True")
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
+        pictures = {
+            "pixel_values": pixel_values,
+            **{name: kwargs.get(name) for name in ("image_index", "spatial_shapes")},
+        }
         return {
             "input_ids": input_ids[:, past:],
-            "pixel_values": pixel_values if past == 0 else None,
+            **(pictures if past == 0 else {}),
             "attention_mask": attention_mask,
             "past_key_values": past_key_values,
             "use_cache": True,

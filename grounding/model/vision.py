@@ -121,10 +121,14 @@ def vision_width(model: PreTrainedModel, layer: int = -1) -> int:
     return int(width)
 
 
-def patch_features(model: PreTrainedModel, pixel_values: Tensor, layer: int = -1) -> Tensor:
-    """(B, N, D) features of the patches, row by row; class and register tokens are left out.
+def patch_features(
+    model: PreTrainedModel, pixel_values: Tensor, layer: int = -1, spatial_shapes: Tensor | None = None
+) -> Tensor:
+    """(V, N, D) features of the patches of views, row by row; class and register tokens are left out.
 
     `layer` -1 takes the encoder's output; -2 the hidden state before its last block, as LLaVA does. Ours has only -1.
+    `spatial_shapes` (V, 2): rows and columns of patches of each view, for encoders of pictures that keep their shape;
+    N is then the most there are in a view, and what is behind a view's own is of no meaning.
     """
     if isinstance(model, GroundingVisionModel):
         return model(pixel_values).last_hidden_state
