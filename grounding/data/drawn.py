@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
+from grounding.boxes import iou
+from grounding.codecs import get_codec
 from grounding.data.dataset import SCORINGS, Dataset
 from grounding.data.pictures import Picture
 from grounding.data.sample import Sample
@@ -28,6 +30,7 @@ from grounding.data.scenes.scene import (
 )
 from grounding.data.scenes.sprites import SpriteSet
 from grounding.errors import InputError
+from grounding.images import Canvas
 from grounding.masks import Mask
 from grounding.result import Grounding, Region
 
@@ -130,7 +133,7 @@ class SkillSamples(Sequence[Sample]):
         self.skill, self.n, self.first_seed, self.style, self.sprites = skill, n, first_seed, style, sprites
         self._made: list[Sample] = []
         self._next = first_seed
-        self._questions = PictureOptions(_options(style, sprites), 2, {skill: 1.0})
+        self._questions = PictureOptions(style_options(style, sprites), 2, {skill: 1.0})
 
     def __len__(self) -> int:
         return self.n
@@ -162,7 +165,7 @@ class SkillSamples(Sequence[Sample]):
         scene = make_scene(np.random.default_rng(seed), self._questions.scene)
         picture = DrawnPicture(seed, self.style, self.sprites)
         asked = ask(scene, seed, self._questions)
-        return [_sample(picture, scene, question, number) for number, question in enumerate(asked)]
+        return [sample_of(picture, scene, question, number) for number, question in enumerate(asked)]
 
 
 class Joined(Sequence[Sample]):
@@ -192,7 +195,8 @@ class Joined(Sequence[Sample]):
         raise IndexError(f"sample {index} of {len(self)}")
 
 
-def _sample(picture: DrawnPicture, scene: Scene, asked: SceneSample, number: int) -> Sample:
+def sample_of(picture: DrawnPicture, scene: Scene, asked: SceneSample, number: int) -> Sample:
+    """A drawn question as a Sample; `number` is which of its picture's questions it is."""
     size = (scene.width, scene.height)
     masks = [Mask.from_polygons([np.array(polygon)], *size) for polygon in asked.polygons]
     regions = tuple(
@@ -200,6 +204,11 @@ def _sample(picture: DrawnPicture, scene: Scene, asked: SceneSample, number: int
         for place, (box, label) in enumerate(zip(asked.boxes, asked.labels, strict=True))
     )
     text = str(len(regions)) if asked.task == "count" else ""
+    box = asked.boxes[0] if asked.task == "describe" and asked.point is None else None
+    if asked.task in ("describe", "caption", "answer"):  # answers in words: the codec that wrote them knows which
+        said = get_codec("location").decode(asked.answer, Canvas.identity(*size), task=asked.task)
+        text = said.text or ""
+        regions = () if box else _exact(said.regions, scene)
     return Sample(
         picture,
         asked.phrase,
@@ -207,13 +216,22 @@ def _sample(picture: DrawnPicture, scene: Scene, asked: SceneSample, number: int
         id=f"{asked.skill}-{picture.seed}-{number}",
         task=asked.task,
         names=asked.names,
+        point=asked.point,
+        box=box,
         kind=asked.skill,
         meta={"seed": picture.seed, "detail": asked.detail},
     )
 
 
+def _exact(regions: Sequence[Region], scene: Scene) -> tuple[Region, ...]:
+    """The regions with the boxes of the things they mean, which a codec had rounded to its bins."""
+    things = [thing.box for thing in scene.things]
+    nearest = iou([region.box for region in regions], things).argmax(1) if regions else ()
+    return tuple(replace(region, box=things[place]) for region, place in zip(regions, nearest, strict=True))
+
+
 @lru_cache(maxsize=8)
-def _options(style: str, sprites: str | None) -> SceneOptions:
+def style_options(style: str, sprites: str | None) -> SceneOptions:
     """What is drawn in a style; as `grounding.training.evaluate` measures it."""
     if style == "held-out style":
         return held_out_style_options()
@@ -227,5 +245,5 @@ def _options(style: str, sprites: str | None) -> SceneOptions:
 @lru_cache(maxsize=16)
 def _drawn(picture: DrawnPicture) -> np.ndarray:
     """Its pixels; two questions about a picture often follow one another."""
-    image, _ = draw_scene(picture.seed, _options(picture.style, picture.sprites))
+    image, _ = draw_scene(picture.seed, style_options(picture.style, picture.sprites))
     return image
