@@ -19,7 +19,7 @@ BLOCK = 2000
 
 
 class Mixture:
-    """Sources with weights. In every block of 2,000 positions each has its share to within a lesson, and one at least."""
+    """Sources with weights. In every block of 2,000 positions each has its share, and one lesson at least."""
 
     def __init__(self, sources: Sequence[tuple[float, Source]], seed: int = 0) -> None:
         """Weights need not sum to one. Raises ConfigError where there is none, or one is not over 0."""
@@ -31,8 +31,7 @@ class Mixture:
                     f"the source {source.name!r} has the weight {weight}; give it one over 0, or leave it out"
                 )
         self.sources = [source for _, source in sources]
-        weights = np.array([weight for weight, _ in sources], np.float64)
-        self.shares = weights / weights.sum()
+        self.counts = shared_out([weight for weight, _ in sources], BLOCK)
         self.seed = seed
         self._block: tuple[int, np.ndarray, np.ndarray] | None = None
 
