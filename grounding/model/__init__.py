@@ -9,16 +9,31 @@ from transformers import (
     AutoProcessor,
 )
 
-from grounding.model.configuration import GroundingConfig, GroundingTextConfig, GroundingVisionConfig
+from grounding.model.configuration import (
+    GroundingConfig,
+    GroundingPairConfig,
+    GroundingPatchesConfig,
+    GroundingTextConfig,
+    GroundingVisionConfig,
+)
+from grounding.model.conv_vit import GroundingVisionModel
 from grounding.model.image_processing import GroundingImageProcessor
 from grounding.model.language import GroundingTextModel
 from grounding.model.modeling import GroundingForConditionalGeneration
+from grounding.model.pair import GroundingPairModel
+from grounding.model.patches import GroundingPatchesModel
 from grounding.model.processing import GroundingProcessor
-from grounding.model.vision import GroundingVisionModel
 
-for _config in (GroundingConfig, GroundingTextConfig, GroundingVisionConfig):
+for _config in (
+    GroundingConfig,
+    GroundingPairConfig,
+    GroundingPatchesConfig,
+    GroundingTextConfig,
+    GroundingVisionConfig,
+):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
-AutoModel.register(GroundingVisionConfig, GroundingVisionModel, exist_ok=True)
+for _encoder in (GroundingVisionModel, GroundingPatchesModel, GroundingPairModel):
+    AutoModel.register(_encoder.config_class, _encoder, exist_ok=True)
 AutoModelForCausalLM.register(GroundingTextConfig, GroundingTextModel, exist_ok=True)
 AutoModelForImageTextToText.register(GroundingConfig, GroundingForConditionalGeneration, exist_ok=True)
 # The one class stands for both of transformers' ways to process pictures: whichever it prefers, it finds ours, and does
@@ -31,6 +46,10 @@ __all__ = [
     "GroundingConfig",
     "GroundingForConditionalGeneration",
     "GroundingImageProcessor",
+    "GroundingPairConfig",
+    "GroundingPairModel",
+    "GroundingPatchesConfig",
+    "GroundingPatchesModel",
     "GroundingProcessor",
     "GroundingTextConfig",
     "GroundingTextModel",

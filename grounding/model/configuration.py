@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from transformers import CONFIG_MAPPING, PreTrainedConfig
@@ -42,6 +43,80 @@ class GroundingVisionConfig(PreTrainedConfig):
     def grid(self) -> int:
         """Tokens along one side."""
         return int(self.image_size // self.patch_size)
+
+
+class GroundingPatchesConfig(PreTrainedConfig):
+    """No vision encoder: the projector takes the pixels of each patch, as Fuyu's linear layer does (there of 30 px)."""
+
+    model_type = "grounding_patches"
+    base_config_key = "vision_config"
+
+    image_size: int = 224
+    """Side of a square picture, px; those that keep their shape are of any size."""
+    patch_size: int = 16
+    num_channels: int = 3
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.patch_size < 1 or self.image_size % self.patch_size:
+            raise ConfigError(
+                f"image_size {self.image_size}, patch_size {self.patch_size}: a square picture is a whole number of "
+                "patches wide"
+            )
+
+    @property
+    def hidden_size(self) -> int:
+        """How many values a patch has."""
+        return int(self.patch_size**2 * self.num_channels)
+
+
+class GroundingPairConfig(PreTrainedConfig):
+    """Two vision encoders side by side, such as CLIP and DINOv2: their features are joined patch by patch.
+
+    Pixels come in normalized by `mean` and `std` and are normalized anew to what each encoder was trained with. The
+    first sees them as they come; the second at `second_size`; its features are interpolated to the first one's grid.
+    """
+
+    model_type = "grounding_pair"
+    base_config_key = "vision_config"
+
+    first: Any = None
+    """A configuration, or its values as a dict with `model_type`; None and a dict without one mean our own encoder."""
+    second: Any = None
+    """The same of the other."""
+    first_layer: int | list[int] = -1
+    """Which hidden state is taken, as `vision_feature_layer` of a single encoder; LLaVA-1.5 takes -2 of its CLIP."""
+    second_layer: int | list[int] = -1
+    mean: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
+    """By which the pixels that come in were normalized: red, green, blue, of values in 0 to 1."""
+    std: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
+    first_mean: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
+    """By which the first encoder wants them."""
+    first_std: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
+    second_mean: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
+    second_std: list[float] | tuple[float, ...] = (0.5, 0.5, 0.5)
+    second_size: int | None = None
+    """Side of the square that the second encoder sees, px; None: the `image_size` of its configuration, or the first's
+    where it has none."""
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.first = _sub_config(self.first, "grounding_vision")
+        self.second = _sub_config(self.second, "grounding_vision")
+        for name in ("mean", "std", "first_mean", "first_std", "second_mean", "second_std"):
+            values = getattr(self, name)
+            if len(values) != 3 or (name.endswith("std") and min(values) <= 0):
+                raise ConfigError(f"{name} is {values}: it takes three numbers, those of std over 0")
+        super().__post_init__(**kwargs)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that comes in, px: the first encoder's."""
+        return square_side(self.first) or 224
+
+    @property
+    def second_side(self) -> int:
+        """Side of the square that the second encoder sees, px."""
+        return self.second_size or square_side(self.second) or self.image_size
 
 
 class GroundingTextConfig(PreTrainedConfig):
@@ -106,8 +181,8 @@ class GroundingConfig(PreTrainedConfig):
     location_token_id: int | None = None
     """Id of `<loc0000>`, the rest follow; None: they end the vocabulary."""
     num_locations: int = 1024
-    vision_feature_layer: int = -1
-    """Which hidden state of the vision encoder is projected."""
+    vision_feature_layer: int | list[int] = -1
+    """Which hidden state of the vision encoder is projected; of several, their features side by side."""
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -136,13 +211,20 @@ class GroundingConfig(PreTrainedConfig):
     @property
     def image_size(self) -> int:
         """Side of the square the vision encoder sees, px; 224 where its configuration doesn't say, as with timm."""
-        size = getattr(self.vision_config, "image_size", None)
-        arguments = getattr(self.vision_config, "model_args", None) or {}
-        size = size or arguments.get("img_size") or 224
-        return int(size[0] if isinstance(size, (list, tuple)) else size)
+        return square_side(self.vision_config) or 224
 
     def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
         return self.text_config
+
+
+def square_side(config: PreTrainedConfig) -> int | None:
+    """Side of the square that a vision encoder's configuration speaks of, px; None where it speaks of none."""
+    arguments = getattr(config, "model_args", None) or {}
+    size = getattr(config, "image_size", None) or arguments.get("img_size")
+    if size is None and config.model_type == "siglip2_vision_model":  # it knows the number of its positions instead
+        size = math.isqrt(config.num_patches) * config.patch_size
+    size = size[0] if isinstance(size, (list, tuple)) else size
+    return None if size is None else int(size)
 
 
 def _sub_config(config: PreTrainedConfig | dict[str, Any] | None, default: str) -> PreTrainedConfig:
@@ -150,13 +232,18 @@ def _sub_config(config: PreTrainedConfig | dict[str, Any] | None, default: str) 
         return config
     values = dict(config or {})
     kind = values.pop("model_type", default)
-    if kind == "grounding_vision":
-        return GroundingVisionConfig(**values)
-    if kind == "grounding_text":
-        return GroundingTextConfig(**values)
+    if kind in OWN:
+        return OWN[kind](**values)
     if kind not in CONFIG_MAPPING:
         raise ConfigError(f"no architecture named {kind!r} in transformers; name one of its model types")
     return CONFIG_MAPPING[kind](**values)
+
+
+OWN: dict[str, type[PreTrainedConfig]] = {
+    kind.model_type: kind
+    for kind in (GroundingVisionConfig, GroundingPatchesConfig, GroundingPairConfig, GroundingTextConfig)
+}
+"""The parts' configurations that are ours, by their model type."""
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -1,119 +1,84 @@
-"""Owns the way from pixels to patch features: our small conv-stem ViT, and any backbone of transformers or timm."""
+"""Owns the way from pixels to patch features of any encoder: ours, one of transformers or timm, two at once, or none.
+
+Shapes: V views, S their side in px, N patches (the most of any view, padded behind), D width.
+"""
 
 from __future__ import annotations
 
+import importlib
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, initialization
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
-from grounding.errors import ConfigError
-from grounding.model.blocks import Block, Norm, init_linear
-from grounding.model.configuration import GroundingVisionConfig
+from grounding.errors import ConfigError, InputError
+from grounding.model.configuration import GroundingPairConfig, GroundingPatchesConfig, GroundingVisionConfig
+from grounding.model.conv_vit import GroundingVisionModel
+from grounding.model.patches import (
+    OUTPUT_ALONE,
+    GroundingPatchesModel,
+    check_merge,
+    encode_patches,
+    merge_size,
+    patch_side,
+    patchify,
+    takes_patches,
+)
 
-
-class ConvStage(nn.Module):
-    """A 3x3 convolution, batch-normalized, rectified; with a skip where nothing changes shape."""
-
-    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-        self.skip = stride == 1 and channels_in == channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm(self.conv(x)))
-        return x + y if self.skip else y
-
-
-class GroundingVisionModel(PreTrainedModel):
-    """Convolutions to stride 16, then ViT blocks over the grid. Each token stands for 16 x 16 pixels, row by row."""
-
-    config_class = GroundingVisionConfig
-    config: GroundingVisionConfig
-    main_input_name = "pixel_values"
-
-    def __init__(self, config: GroundingVisionConfig) -> None:
-        super().__init__(config)
-        early, late = config.stem_channels or (64, 128)
-        self.stem = nn.Sequential(
-            ConvStage(16 * config.num_channels, early),
-            ConvStage(early, late, 2),
-            ConvStage(late, late),
-            ConvStage(late, config.hidden_size, 2),
-        )
-        self.position = nn.Parameter(torch.empty(1, config.grid**2, config.hidden_size))
-        self.blocks = nn.ModuleList(
-            Block(
-                config.hidden_size,
-                config.intermediate_size,
-                config.num_attention_heads,
-                layer,
-                config.num_hidden_layers,
-            )
-            for layer in range(config.num_hidden_layers)
-        )
-        self.norm = Norm(config.hidden_size)
-        self.post_init()
-
-    def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            init_linear(module)
-        elif isinstance(module, nn.Conv2d):
-            initialization.kaiming_normal_(module.weight, nonlinearity="relu")
-        elif isinstance(module, nn.BatchNorm2d):
-            initialization.ones_(module.weight)
-            initialization.zeros_(module.bias)
-            initialization.zeros_(module.running_mean)
-            initialization.ones_(module.running_var)
-        elif isinstance(module, Norm):
-            initialization.ones_(module.weight)
-        elif isinstance(module, GroundingVisionModel):
-            initialization.copy_(module.position, grid_features(self.config.grid, self.config.hidden_size))
-
-    def forward(self, pixel_values: Tensor, **_: object) -> BaseModelOutput:
-        """(B, 3, S, S) in -1 to 1 -> last_hidden_state (B, (S / 16)^2, D)."""
-        x = F.pixel_unshuffle(pixel_values.to(self.position.dtype), 4).contiguous(memory_format=torch.channels_last)
-        x = self.stem(x).flatten(2).transpose(1, 2)
-        x = x + self.position.to(x.dtype)
-        for block in self.blocks:
-            x = block(x)
-        return BaseModelOutput(last_hidden_state=self.norm(x))
-
-
-def grid_features(side: int, width: int) -> Tensor:
-    """(1, side * side, width) sines and cosines of each cell's row and column, as a start for learned positions."""
-    frequencies = torch.exp(torch.linspace(math.log(0.5), math.log(side), width // 4)) * math.pi
-    centers = (torch.arange(side) + 0.5) / side
-    waves = torch.cat([torch.sin(centers[:, None] * frequencies), torch.cos(centers[:, None] * frequencies)], 1)
-    rows, columns = waves[:, None].expand(-1, side, -1), waves[None].expand(side, -1, -1)
-    features = torch.cat([rows, columns], 2).reshape(1, side * side, -1)
-    return 0.2 * F.pad(features, (0, width - features.shape[-1]))
+Layers = int | Sequence[int]
+"""Which hidden states of an encoder are taken: one, or several whose features are put side by side."""
+TOWERS = {
+    "qwen2_vl_vision": ("transformers.models.qwen2_vl.modeling_qwen2_vl", "Qwen2VisionTransformerPretrainedModel"),
+    "qwen2_5_vl_vision": (
+        "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",
+        "Qwen2_5_VisionTransformerPretrainedModel",
+    ),
+}
+"""Vision towers that AutoModel, in some versions of transformers, does not build from their own configuration."""
 
 
 def build_vision(config: PreTrainedConfig) -> PreTrainedModel:
-    """The encoder a configuration names: ours, or any that transformers' AutoModel builds (timm by its wrapper)."""
+    """The encoder a configuration names: ours, or any that transformers' AutoModel builds (timm by its wrapper).
+
+    Raises ConfigError for a timm encoder that gives a list instead of features.
+    """
     if isinstance(config, GroundingVisionConfig):
         return GroundingVisionModel(config)
+    if isinstance(config, GroundingPatchesConfig):
+        return GroundingPatchesModel(config)
+    if isinstance(config, GroundingPairConfig):
+        from grounding.model.pair import GroundingPairModel  # which builds its two by this function
+
+        return GroundingPairModel(config)
+    if (getattr(config, "model_args", None) or {}).get("features_only"):
+        raise ConfigError("features_only in model_args: leave it out, and choose stages by vision_feature_layer")
+    if config.model_type in TOWERS:
+        module, name = TOWERS[config.model_type]
+        return getattr(importlib.import_module(module), name)._from_config(config)
     model = AutoModel.from_config(config)
     return getattr(model, "vision_model", model)
 
 
-def vision_width(model: PreTrainedModel, layer: int = -1) -> int:
+def vision_width(model: PreTrainedModel, layer: Layers = -1) -> int:
     """Width of the features that `patch_features` takes from `layer`. Raises ConfigError where it can't be known."""
-    if isinstance(model, GroundingVisionModel) and layer != -1:
-        raise ConfigError(f"vision_feature_layer is {layer}; our own encoder gives its output alone, which is -1")
+    return sum(_layer_width(model, number) for number in _listed(layer))
+
+
+def _layer_width(model: PreTrainedModel, layer: int) -> int:
     config, timm_model = model.config, getattr(model, "timm_model", None)
+    if layer != -1 and getattr(config, "model_type", None) in OUTPUT_ALONE:
+        raise ConfigError(f"vision_feature_layer is {layer}; {config.model_type} gives its output alone, which is -1")
     widths = getattr(config, "hidden_sizes", None)  # of a backbone that narrows, one a stage
     if timm_model is not None:
         width = timm_model.num_features if layer == -1 else timm_model.feature_info[layer]["num_chs"]
     elif isinstance(widths, (list, tuple)) and widths:
         width = widths[layer]
     else:
-        width = getattr(config, "hidden_size", None)
+        names = ("out_hidden_size", "hidden_size")  # the first is the width after merging, in Qwen2.5-VL's tower
+        width = getattr(model, "width", None) or next(filter(None, (getattr(config, n, None) for n in names)), None)
     if width is None:
         raise ConfigError(
             f"{type(model).__name__} doesn't say how wide its features are: set hidden_size in vision_config"
@@ -122,23 +87,51 @@ def vision_width(model: PreTrainedModel, layer: int = -1) -> int:
 
 
 def patch_features(
-    model: PreTrainedModel, pixel_values: Tensor, layer: int = -1, spatial_shapes: Tensor | None = None
+    model: PreTrainedModel, pixel_values: Tensor, layer: Layers = -1, spatial_shapes: Tensor | None = None
 ) -> Tensor:
     """(V, N, D) features of the patches of views, row by row; class and register tokens are left out.
 
-    `layer` -1 takes the encoder's output; -2 the hidden state before its last block, as LLaVA does. Ours has only -1.
-    `spatial_shapes` (V, 2): rows and columns of patches of each view, for encoders of pictures that keep their shape;
-    N is then the most there are in a view, and what is behind a view's own is of no meaning.
+    Views are squares (V, 3, S, S); or patches (V, N, p * p * C), for encoders of pictures that keep their shape, with
+    `spatial_shapes` (V, 2) the rows and columns of each. N is then the most of any view, and what stands behind a
+    view's own is of no meaning. `feature_shapes` says what shapes come out.
+
+    `layer` -1 takes the encoder's output; -2 the hidden state before its last block, as LLaVA does, or the stage before
+    the last of a convolutional one (stride 16). Several are put side by side at the first one's grid.
+    Raises InputError for pixels of another kind than the encoder sees.
     """
-    if isinstance(model, GroundingVisionModel):
-        return model(pixel_values).last_hidden_state
-    if layer == -1:
-        features: Tensor = model(pixel_values).last_hidden_state
-    else:
-        features = model(pixel_values, output_hidden_states=True).hidden_states[layer]
+    weight = next((weight for weight in model.parameters() if weight.is_floating_point()), pixel_values)
+    pixel_values = pixel_values.to(weight.dtype)
+    if takes_patches(model.config):
+        if pixel_values.ndim == 4:
+            pixel_values, spatial_shapes = patchify(pixel_values, patch_side(model.config))
+        if spatial_shapes is None:
+            raise InputError("pixel_values are patches, and spatial_shapes does not say in how many rows and columns")
+        found = [encode_patches(model, pixel_values, spatial_shapes, number) for number in _listed(layer)]
+        return found[0] if len(found) == 1 else torch.cat(found, 2)
+    if pixel_values.ndim != 4:
+        raise InputError(
+            f"pixel_values of shape {tuple(pixel_values.shape)}: {model.config.model_type} sees squares (V, 3, S, S), "
+            "and no pictures that keep their shape"
+        )
+    return beside([_without_leading(model, found, pixel_values) for found in _hidden(model, pixel_values, layer)])
+
+
+def _hidden(model: PreTrainedModel, pixel_values: Tensor, layer: Layers) -> list[Tensor]:
+    """What the layers give, in one pass: (V, tokens, D), or (V, D, rows, columns)."""
+    layers = _listed(layer)
+    output = model(pixel_values, **({"output_hidden_states": True} if set(layers) != {-1} else {}))
+    found = []
+    for number in layers:
+        features = output.last_hidden_state if number == -1 else output.hidden_states[number]
+        if number == -1 and getattr(getattr(model, "timm_model", None), "output_fmt", "NCHW") == "NHWC":
+            features = features.permute(0, 3, 1, 2)
+        found.append(features)
+    return found
+
+
+def _without_leading(model: PreTrainedModel, features: Tensor, pixel_values: Tensor) -> Tensor:
     if features.ndim == 4:
-        channels_last = getattr(getattr(model, "timm_model", None), "output_fmt", "NCHW") == "NHWC" and layer == -1
-        return features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
+        return features.flatten(2).transpose(1, 2)
     return features[:, leading_tokens(model, features.shape[1], pixel_values) :]
 
 
@@ -152,3 +145,48 @@ def leading_tokens(model: PreTrainedModel, length: int, pixel_values: Tensor) ->
     if not isinstance(patch, int):
         return length - math.isqrt(length) ** 2
     return max(0, length - (pixel_values.shape[-2] // patch) * (pixel_values.shape[-1] // patch))
+
+
+def beside(features: Sequence[Tensor]) -> Tensor:
+    """(V, N, D1 + D2 + ...) features of square grids (V, N, D1), (V, N2, D2), ... patch by patch at the first's grid.
+
+    The others are interpolated linearly to that grid, each cell's centre being its place; averaged first where it is
+    the coarser one.
+    """
+    first, *rest = features
+    return torch.cat([first, *(_to_grid(others, math.isqrt(first.shape[1])) for others in rest)], 2) if rest else first
+
+
+def _to_grid(features: Tensor, side: int) -> Tensor:
+    """(V, side * side, D) of (V, N, D) on a square grid."""
+    views, count, width = features.shape
+    own = math.isqrt(count)
+    if own == side:
+        return features
+    grid = features.transpose(1, 2).reshape(views, width, own, own).float()
+    grid = F.interpolate(grid, size=(side, side), mode="bilinear", align_corners=False, antialias=side < own)
+    return grid.flatten(2).transpose(1, 2).to(features.dtype)
+
+
+def feature_grid(config: PreTrainedConfig, rows: int, columns: int) -> tuple[int, int]:
+    """Rows and columns of the features that an encoder gives for a view of so many rows and columns of patches.
+
+    They are the same but for towers that merge (Qwen2-VL's), which give half as many along each side. Raises InputError
+    for a view that does not divide so.
+    """
+    merge = merge_size(config)
+    check_merge(rows, columns, merge)
+    return rows // merge, columns // merge
+
+
+def feature_shapes(config: PreTrainedConfig, spatial_shapes: Tensor | None) -> Tensor | None:
+    """(V, 2) rows and columns of features, as `feature_grid`, of views of `spatial_shapes` (V, 2); None of None."""
+    merge = merge_size(config)
+    return spatial_shapes if spatial_shapes is None or merge == 1 else spatial_shapes // merge
+
+
+def _listed(layer: Layers) -> list[int]:
+    layers = [layer] if isinstance(layer, int) else list(layer)
+    if not layers:
+        raise ConfigError("vision_feature_layer is an empty list: name at least one layer, such as -1")
+    return layers
