@@ -26,7 +26,7 @@ from grounding.model.configuration import GroundingConfig
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, as_bias, pick_fusion, visibility
 from grounding.model.language import GroundingTextModel, build_language, coordinate_features
 from grounding.model.projectors import build_projector, project
-from grounding.model.vision import build_vision, patch_features, vision_width
+from grounding.model.vision import build_vision, feature_shapes, patch_features, vision_width
 
 
 class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -89,8 +89,9 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> Tensor:
         """(V, N, D) features of views in the language model's width; (M, D) those of image tokens where `image_index`
         (M, 2) says which each takes."""
-        patches = patch_features(self.vision, pixel_values, self.config.vision_feature_layer, spatial_shapes)
-        features: Tensor = project(self.projector, patches, spatial_shapes)
+        layer = self.config.vision_feature_layer
+        patches = patch_features(self.vision, pixel_values.to(self.dtype), layer, spatial_shapes)
+        features: Tensor = project(self.projector, patches, feature_shapes(self.config.vision_config, spatial_shapes))
         if image_index is None:
             return features
         view, place = image_index.unbind(1)
