@@ -18,7 +18,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,7 +32,7 @@ LINE_END = -1
 """Stands in `Layout.tokens` for the learned token that ends a line."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """How one picture is shown to a model, and what its N image tokens stand for."""
 
@@ -48,16 +48,15 @@ class Layout:
     shapes: tuple[tuple[int, int], ...] = ()
     """Rows and columns of patches of each view, where views have shapes of their own."""
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether the tokens are all features of all views in turn, so that nobody has to be told which they are."""
-        return not self.shapes and bool((self.tokens[:, 1] >= 0).all()) and bool(_in_turn(self.tokens))
-
-
-def _in_turn(tokens: NDArray[np.int64]) -> bool:
-    views, features = tokens.T
-    fresh = np.diff(views) == 1
-    return bool(np.all(np.where(fresh, features[1:] == 0, (np.diff(views) == 0) & (np.diff(features) == 1))))
+        if self.shapes:
+            return False  # views of different shapes have different numbers of them
+        steps = np.diff(self.tokens, axis=0)
+        next_view = (steps[:, 0] == 1) & (self.tokens[1:, 1] == 0)
+        next_feature = (steps[:, 0] == 0) & (steps[:, 1] == 1)
+        return bool((self.tokens[:, 1] >= 0).all() and (next_view | next_feature).all())
 
 
 @dataclass(frozen=True, slots=True)
