@@ -19,7 +19,6 @@ class GroundingPairModel(PreTrainedModel):
     config_class = GroundingPairConfig
     config: GroundingPairConfig
     main_input_name = "pixel_values"
-    supports_gradient_checkpointing = True
 
     def __init__(self, config: GroundingPairConfig) -> None:
         super().__init__(config)
