@@ -248,7 +248,7 @@ def test_llava_sees_the_whole_picture_in_a_padded_square(model_of):
     """Its processor would cut the sides off."""
     model = model_of("llava")
     image = Image.new("RGB", (WIDE, HIGH), "red")
-    shown = model._shown(request_of(model, Question("locate", "cat"), image))
+    shown = model.asking.shown(image)
     assert shown.size == (200, 200)
     grey = tuple(int(255 * share) for share in tiny_tools.CLIP[0])
     assert [shown.getpixel((100, y)) for y in (0, 49, 50, 149, 150)] == [grey, grey, *[(255, 0, 0)] * 2, grey]

@@ -7,20 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import fields
-from functools import lru_cache
-from inspect import signature
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import torch
-from PIL import Image
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from grounding.backends import fuyu_places
 from grounding.backends.base import Answer, Grounder, Request
 from grounding.backends.families import COORDINATES, Family, family_of
+from grounding.backends.family_inputs import FamilyInputs
 from grounding.backends.hub import (
     check_weights,
     clear_loading,
@@ -28,7 +26,6 @@ from grounding.backends.hub import (
     pick_dtype,
     quiet_transformers,
     read_config,
-    reason_of,
 )
 from grounding.backends.loading import (
     HuggingFaceOptions,
@@ -41,19 +38,9 @@ from grounding.backends.loading import (
 from grounding.backends.scores import BoxScores, Recorder
 from grounding.codecs import get_codec
 from grounding.codecs.base import Codec, Stream
-from grounding.errors import (
-    BackendError,
-    CheckpointError,
-    ConfigError,
-    ImageError,
-    MissingExtraError,
-    PromptTooLongError,
-)
+from grounding.errors import BackendError, ConfigError, PromptTooLongError
 from grounding.images import Canvas
 from grounding.result import Problem, Region
-
-REFUSALS = (ValueError, TypeError, RuntimeError, LookupError, ZeroDivisionError, OverflowError, AttributeError)
-"""What processors raise for pictures that they can't take."""
 
 
 def open_huggingface(directory: str | Path, *, name: str | None = None, **options: Any) -> HuggingFaceGrounder:
@@ -98,10 +85,8 @@ class HuggingFaceGrounder(Grounder):
         self.model, self.processor = model, processor
         self.logits_processors: list[LogitsProcessor] = []
         self.max_new_tokens = options.max_new_tokens or family.new_tokens
-        self._measured = lru_cache(maxsize=1024)(self._measure)
+        self.asking = FamilyInputs(name, family, processor, codec)
         tokenizer = processor.tokenizer
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
         self._encodes = bool(model.config.is_encoder_decoder)
         tokenizer.padding_side = "right" if self._encodes else "left"
         self._generation = self._greedy()
@@ -115,98 +100,14 @@ class HuggingFaceGrounder(Grounder):
     # -- pictures and prompts ------------------------------------------------------------------------------------------
 
     def _canvas(self, width: int, height: int) -> Canvas:
-        return self._measured(width, height)
-
-    def _measure(self, width: int, height: int) -> Canvas:
-        if self.family.sees not in ("grid", "scaled"):
-            return self.codec.canvas(width, height)
-        # Only the processor knows for sure how it resizes, so that it is shown a picture of the size.
-        try:
-            seen = self.processor.image_processor(images=[Image.new("RGB", (width, height))], return_tensors="pt")
-        except REFUSALS as error:
-            raise self._refused(width, height, error) from error
-        if self.family.sees == "grid":
-            _, rows, columns = (int(count) for count in seen["image_grid_thw"][0])
-            patch = int(self.processor.image_processor.patch_size)
-            size = (columns * patch, rows * patch)
-        else:
-            size = (int(seen["image_unpadded_widths"][0][0]), int(seen["image_unpadded_heights"][0][0]))
-        return self.codec.canvas(width, height, input_size=size)
-
-    def _refused(self, width: int, height: int, error: BaseException) -> ImageError:
-        return ImageError(
-            f"the processor of {self.family.name} refuses a picture of {width} x {height} px "
-            f"({reason_of(error)}): resize, crop or pad it"
-        )
-
-    def _shown(self, request: Request) -> Image.Image:
-        """The picture as the processor is given it."""
-        if self.family.sees != "padded":
-            return request.image
-        mean = getattr(self.processor.image_processor, "image_mean", None) or (0.5, 0.5, 0.5)
-        red, green, blue = (int(255 * share) for share in mean)
-        width, height = request.image.size
-        canvas = Canvas.pad(width, height, max(width, height))
-        return canvas.apply(request.image, fill=(red, green, blue))
-
-    def _text(self, prompt: str) -> str:
-        """The whole text of a question, with whatever stands for the picture, before the processor takes it."""
-        if self.family.form == "plain":
-            return prompt
-        if self.family.form == "image first":
-            return f"{self.processor.image_token}{prompt}"
-        content = [{"type": "image"}, {"type": "text", "text": prompt}]
-        try:
-            text: str = self.processor.apply_chat_template(
-                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-            )
-        except ImportError as error:
-            raise MissingExtraError(f"chat templates need jinja2: pip install jinja2 ({reason_of(error)})") from error
-        except Exception as error:  # a template is a program of the checkpoint's, in jinja's own sandbox
-            raise CheckpointError(
-                f"the chat template of {self.name} fails ({reason_of(error)}): copy chat_template.jinja anew"
-            ) from error
-        return text
+        return self.asking.canvas(width, height)
 
     def inputs(self, requests: Sequence[Request]) -> Any:
         """The tensors that the model is given for these requests, on its device.
 
         Raises ImageError for a picture that the processor refuses, PromptTooLongError where there is no room.
         """
-        prompts = [request.prompt for request in requests]
-        numbers: list[list[str]] = []
-        if self.family.numbered:
-            held = [fuyu_places.hold_places(request.prompt, request.canvas) for request in requests]
-            prompts, numbers = [prompt for prompt, _ in held], [numbers for _, numbers in held]
-        texts = [self._text(prompt) for prompt in prompts]
-        images = [self._shown(request) for request in requests]
-        more: dict[str, Any] = {}
-        if "return_legacy_image_output" in signature(type(self.processor).__call__).parameters:
-            more["return_legacy_image_output"] = False  # Fuyu's old names for tensors; older releases know no others
-        begin = self.processor.tokenizer.bos_token
-        if self.family.form == "chat" and begin and texts[0].startswith(begin):
-            more["add_special_tokens"] = False  # the template has written it; a second one is a question never trained
-        try:
-            made = self.processor(
-                images=[[image] for image in images] if self.family.nested else images,
-                text=texts,
-                padding=True,
-                return_tensors="pt",
-                **more,
-            )
-        except REFUSALS as error:
-            for request, image in zip(requests, images, strict=True):
-                try:
-                    self.processor.image_processor(images=[image], return_tensors="pt")
-                except REFUSALS as reason:
-                    raise self._refused(request.image.width, request.image.height, reason) from reason
-            raise BackendError(
-                f"the processor of {self.family.name} failed on {texts[0][:60]!r} ({reason_of(error)}): "
-                "its files may be of another release than transformers can read"
-            ) from error
-        made.pop("labels", None)  # PaliGemma's processor makes them for training
-        for row, values in zip(made["input_ids"], numbers, strict=False):
-            fuyu_places.put_numbers(self.processor.tokenizer, row, values)
+        made = self.asking.tensors(requests)
         length = made["input_ids"].shape[1]
         if length >= self._places:
             raise PromptTooLongError(
