@@ -15,7 +15,8 @@
      ├─ MissingExtraError(ImportError) an optional package is not installed
      ├─ OutputError                    nowhere to write: no space, no permission, not a directory
      ├─ FetchError                     what was to be downloaded does not come, or is not what was asked for
-     └─ BackendError                   the model, or the server it runs on, failed
+     ├─ BackendError                   the model, or the server it runs on, failed
+     └─ TrainingError                  a training stopped before its end; what it had learned is kept
 
 Every message is one sentence or two: the value that was seen, then what to do about it. What a *model* wrote wrongly is
 not an error: it is data, and stands in `Grounding.problems`.
@@ -84,3 +85,7 @@ class FetchError(GroundingError):
 
 class BackendError(GroundingError):
     """The model, or the server it runs on, failed."""
+
+
+class TrainingError(GroundingError):
+    """A training stopped before its end: numbers that are none, no memory, too many bad lessons, or a signal."""

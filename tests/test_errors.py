@@ -25,6 +25,7 @@ TREE = {
     "OutputError": "GroundingError",
     "FetchError": "GroundingError",
     "BackendError": "GroundingError",
+    "TrainingError": "GroundingError",
 }
 CLASSES = dict(inspect.getmembers(errors, inspect.isclass))
 
