@@ -71,7 +71,7 @@ def forcing(model_of, monkeypatch):
         model = model_of(family)
         ids = forced.ids_of(model, text)
         monkeypatch.setattr(model, "_generation", forced.cut_after(model, len(ids) + 1))
-        monkeypatch.setattr(model, "logits_processors", [forced.Forced(ids, min(model._ends), chances, gate)])
+        monkeypatch.setattr(model, "logits_processors", [forced.Forced(ids, min(model.ends), chances, gate)])
         return model
 
     return force

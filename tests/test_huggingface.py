@@ -302,7 +302,7 @@ def test_nobody_listening_ends_the_writing(model_of, monkeypatch):
     model = model_of("paligemma")
     monkeypatch.setattr(model, "_generation", cut_after(model, 10_000))
     text = "<loc0256><loc0000><loc0768><loc1023> cat ; " * 800
-    monkeypatch.setattr(model, "logits_processors", [Forced(ids_of(model, text), min(model._ends))])
+    monkeypatch.setattr(model, "logits_processors", [Forced(ids_of(model, text), min(model.ends))])
     events = model.stream(picture(), "cat")
     assert isinstance(next(events), Region)
     start = time.perf_counter()

@@ -50,6 +50,8 @@ class Family:
     """Whether the processor wants a list of pictures for each prompt."""
     numbered: bool = False
     """Whether each number of a place is one token, to be put in and read one by one (fuyu_places.py)."""
+    answer_type: int = 0
+    """The `token_type_ids` of an answer's tokens, where the processor gives such; a question's are 0."""
     marks: Mapping[str, str] = field(default_factory=dict)
     """A token that only some checkpoints know, to the codec that those write."""
     needs: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ FAMILIES: tuple[Family, ...] = (
         form="image first",
         sees="square",
         new_tokens=256,
+        answer_type=1,  # seen from behind only, while picture and question see themselves whole
     ),
     Family(
         name="Florence-2",

@@ -120,9 +120,10 @@ class FamilyInputs:
         begin = self.processor.tokenizer.bos_token
         if self.family.form == "chat" and begin and texts[0].startswith(begin):
             more["add_special_tokens"] = False  # the template has written it; a second one is a question never trained
+        flat = [image for row in shown for image in row]
         try:
             made = self.processor(
-                images=shown if self.family.nested else [image for row in shown for image in row],
+                images=(shown if self.family.nested else flat) if flat else None,
                 text=list(texts),
                 padding=True,
                 return_tensors="pt",

@@ -91,9 +91,9 @@ class HuggingFaceGrounder(Grounder):
         tokenizer.padding_side = "right" if self._encodes else "left"
         self._generation = self._greedy()
         places = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._places = int(places) if places else 1 << 20
+        self.places = int(places) if places else 1 << 20
         ends = self._generation.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list | tuple) else [ends])
+        self.ends = frozenset(ends if isinstance(ends, list | tuple) else [ends])
         coordinates = COORDINATES.get(codec.name)
         self._scores = BoxScores(coordinates, tokenizer.get_vocab()) if coordinates else None
 
@@ -109,9 +109,9 @@ class HuggingFaceGrounder(Grounder):
         """
         made = self.asking.tensors(requests)
         length = made["input_ids"].shape[1]
-        if length >= self._places:
+        if length >= self.places:
             raise PromptTooLongError(
-                f"picture and prompt take {length} of the {self._places} places of {self.name}, which leaves none for "
+                f"picture and prompt take {length} of the {self.places} places of {self.name}, which leaves none for "
                 "an answer: ask in fewer words, or shrink the picture"
             )
         return made.to(self.model.device, self.model.dtype)
@@ -165,7 +165,7 @@ class HuggingFaceGrounder(Grounder):
         last = [recorder] if recorder else []
         config = deepcopy(self._generation)
         taken = 1 if self._encodes else inputs["input_ids"].shape[1]
-        config.max_new_tokens = min(config.max_new_tokens, self._places - taken)
+        config.max_new_tokens = min(config.max_new_tokens, self.places - taken)
         return self.model.generate(
             **inputs,
             generation_config=config,
@@ -174,7 +174,7 @@ class HuggingFaceGrounder(Grounder):
         )
 
     def _read(self, request: Request, row: Sequence[int], logs: Sequence[float]) -> Answer:
-        length = next((place for place, id_ in enumerate(row) if id_ in self._ends), None)
+        length = next((place for place, id_ in enumerate(row) if id_ in self.ends), None)
         ids = list(row[:length])
         text = self._spelled(ids)
         problems: tuple[Problem, ...] = ()
@@ -234,7 +234,7 @@ class HuggingFaceGrounder(Grounder):
                     raise event
             ids.append(event[0])
             logs.append(event[1])
-            if ids[-1] in self._ends:
+            if ids[-1] in self.ends:
                 continue
             whole = self._spelled(ids)
             if whole.endswith("\ufffd") or not whole.startswith(text):
