@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,20 +47,20 @@ class ForeignCollator:
     """
 
     def __init__(self, processor: ForeignProcessor, most_tokens: int = 1 << 20) -> None:
-        """`most_tokens`: of a row; answers that go over it are left out, and counted in `left_out`."""
-        self.processor = processor
-        self.most_tokens = min(most_tokens, processor.places)
+        """`most_tokens`: of a conversation; answers behind that are left out, the first is kept wherever the model has
+        room for it. `left_out` counts what was."""
+        self.processor, self.most_tokens = processor, most_tokens
         self.left_out: Counter[str] = Counter()
 
     def __call__(self, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
-        rows = [row for lesson in lessons for row in self.asked(lesson)]
+        rows = [row for lesson in lessons for row in self.prepare(lesson)]
         if not rows:  # the model must be given something: a question about nothing, without an answer to learn
             rows = [Asked(self.processor.text("nothing"), [Image.new("RGB", (64, 64))])]
         return self.tensors(rows)
 
     # -- texts ---------------------------------------------------------------------------------------------------------
 
-    def asked(self, lesson: Lesson) -> list[Asked]:
+    def prepare(self, lesson: Lesson) -> list[Asked]:
         """The lesson's rows; none where the family can say nothing of it."""
         images = [picture.open() for picture in lesson.pictures]
         check_sizes(lesson, images)
@@ -82,7 +83,7 @@ class ForeignCollator:
         messages: list[dict[str, Any]] = [{"role": "user", "content": content_of(first, len(images))}]
         row = Asked(self.processor.chat(messages), images, [texts[0][1]])
         written = row.text + texts[0][1]
-        for (_, before), (prompt, answer) in zip(texts, texts[1:], strict=False):
+        for (_, before), (prompt, answer) in pairwise(texts):
             prompt = prompt.replace(PICTURE_MARK, "").strip()
             messages.append({"role": "assistant", "content": [{"type": "text", "text": before}]})
             messages.append({"role": "user", "content": [{"type": "text", "text": prompt}]})
@@ -116,7 +117,10 @@ class ForeignCollator:
     def extended(self, rows: Sequence[Asked], per_token: dict[str, Tensor]) -> dict[str, Tensor]:
         """Questions with their answers behind them."""
         real = per_token["attention_mask"].bool()
-        prompts = {name: [row[mask].tolist() for row, mask in zip(value, real)] for name, value in per_token.items()}
+        prompts = {
+            name: [row[mask].tolist() for row, mask in zip(value, real, strict=True)]
+            for name, value in per_token.items()
+        }
         further: list[list[int]] = []
         labels: list[list[int]] = []
         for row, prompt in zip(rows, prompts["input_ids"], strict=True):
@@ -144,8 +148,9 @@ class ForeignCollator:
         for number, answer in enumerate(row.answers):
             written = self.answer_ids(answer)
             before = self.answer_ids(row.between[number - 1]) if number else []
-            if length + len(ids) + len(before) + len(written) > self.most_tokens:
-                self.left_out["answers over the longest row"] += len(row.answers) - number
+            most = min(self.most_tokens, self.processor.places) if number else self.processor.places
+            if length + len(ids) + len(before) + len(written) > most:
+                self.left_out["answers that there is no room for"] += len(row.answers) - number
                 break
             if number:
                 ids += before
@@ -159,8 +164,8 @@ class ForeignCollator:
         tokenizer = self.processor.processor.tokenizer
         labels = [tokenizer(row.answers[0]).input_ids if row.answers else [IGNORE] for row in rows]
         for number, ids in enumerate(labels):
-            if len(ids) > self.most_tokens:
-                self.left_out["answers over the longest row"] += 1
+            if len(ids) > self.processor.places:
+                self.left_out["answers that there is no room for"] += 1
                 labels[number] = [IGNORE]
         longest = max(map(len, labels))
         pad, start = self.processor.pad, self.processor.start
@@ -182,7 +187,7 @@ def content_of(prompt: str, pictures: int) -> list[dict[str, Any]]:
         if number:
             content.append({"type": "image"})
         if piece.strip():
-            content.append({"type": "text", "text": piece.strip("\n ") if len(pieces) > 1 else piece})
+            content.append({"type": "text", "text": piece.strip("\n") if len(pieces) > 1 else piece})
     return content
 
 
