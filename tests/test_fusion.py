@@ -4,16 +4,18 @@ import pytest
 import torch
 
 from grounding.errors import ConfigError
-from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, as_bias, concatenate, pick_fusion, visibility
+from grounding.model.blocks import as_bias
+from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, Concatenation, build_fusion, image_marks, visibility
+from tests import tiny
 
 ROLES = {".": PAD, "i": IMAGE, "p": PROMPT, "a": ANSWER}
 
 
-def table(roles, segments=None, start=0):
+def table(roles, segments=None, start=0, causal=False):
     """Rows of 1 and 0, as text."""
     values = torch.tensor([[ROLES[letter] for letter in roles]])
     numbers = None if segments is None else torch.tensor([[int(digit) for digit in segments]])
-    visible = visibility(values, numbers, start)[0, 0]
+    visible = visibility(values, numbers, start, causal)[0, 0]
     return ["".join("1" if seen else "-" for seen in row) for row in visible.tolist()]
 
 
@@ -71,7 +73,7 @@ def test_features_take_the_places_of_image_tokens_in_order():
     embeddings = torch.zeros(2, 4, 3)
     features = torch.arange(1, 13, dtype=torch.float32).view(2, 2, 3)
     places = torch.tensor([[True, True, False, False], [False, True, True, False]])
-    out = concatenate(embeddings, features, places)
+    out = Concatenation(None, 3)(embeddings, features, places)
     assert torch.equal(out[0, :2], features[0])
     assert torch.equal(out[1, 1:3], features[1])
     assert not out[0, 2:].any()
@@ -80,11 +82,41 @@ def test_features_take_the_places_of_image_tokens_in_order():
 
 def test_features_take_the_precision_of_the_embeddings():
     places = torch.tensor([[True, False]])
-    out = concatenate(torch.zeros(1, 2, 3, dtype=torch.bfloat16), torch.ones(1, 1, 3), places)
+    out = Concatenation(None, 3)(torch.zeros(1, 2, 3, dtype=torch.bfloat16), torch.ones(1, 1, 3), places)
     assert out.dtype == torch.bfloat16
 
 
-def test_an_unknown_fusion_is_refused_and_the_known_are_named():
-    assert pick_fusion("concatenation") is concatenate
-    with pytest.raises(ConfigError, match="'cross'; known: concatenation"):
-        pick_fusion("cross")
+def test_an_answer_sees_no_picture_that_comes_after_it():
+    assert table("ipai") == ["1--1", "11-1", "111-", "1--1"]
+
+
+def test_in_causal_attention_nothing_sees_what_comes_later():
+    assert table("piia.", causal=True) == [
+        "1----",
+        "11---",
+        "111--",
+        "1111-",
+        "----1",
+    ]
+    assert table("ipap", "0011", causal=True) == ["1---", "11--", "1-1-", "1-11"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("cross", {}, "'cross'; known: concatenation, cross_attention"),
+        ("concatenation", {"every": 2}, "'concatenation' has no option 'every'; it takes none"),
+        ("cross_attention", {"evry": 2}, "has no option 'evry'; it takes every, heads, hidden, look"),
+        ("cross_attention", {"every": 3}, "every=3; the language model has 2 blocks"),
+        ("cross_attention", {"every": 1, "look": "first"}, "look='first'; known: last, all"),
+        ("cross_attention", {"every": 1, "heads": 3}, "64 does not divide among 3"),
+    ],
+)
+def test_a_fusion_that_cannot_be_built_is_refused_with_what_can(name, options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_fusion(name, tiny.model().language, 64, options)
+
+
+def test_a_picture_is_as_many_image_tokens_as_features_or_one_mark():
+    assert image_marks("concatenation", 196) == 196
+    assert image_marks("cross_attention", 196) == 1

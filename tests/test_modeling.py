@@ -23,7 +23,7 @@ from grounding.model.constrain import GrammarLogitsProcessor
 from grounding.model.decode import DecodeOptions, Decoder
 from grounding.model.fusion import PAD, PROMPT
 from grounding.model.language import coordinate_features
-from grounding.model.modeling import leading_images
+from grounding.model.masking import leading_images
 from tests import tiny
 
 PROMPTS = ("caption", "locate the small red star left of the house", "count the 🐕")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import initialization
 from transformers.cache_utils import Cache
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from grounding.model.cache import RowCache
 
@@ -35,6 +36,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -
     if bias is not None:
         scores = scores + bias
     return torch.matmul(torch.softmax(scores, -1, dtype=scores.dtype), values)
+
+
+def as_bias(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """Visibility as a number to add to attention scores: 0, or the lowest there is."""
+    bias = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return bias.masked_fill_(~visible, torch.finfo(dtype).min)
 
 
 class Attention(nn.Module):
@@ -71,7 +78,7 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(rows, length, width))
 
 
-class Block(nn.Module):
+class Block(GradientCheckpointingLayer):
     """Attention, then two linear layers with a ReLU between, each behind a normalization and around a skip."""
 
     def __init__(self, width: int, hidden: int, heads: int, layer: int = 0, depth: int = 1) -> None:

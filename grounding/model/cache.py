@@ -1,4 +1,5 @@
-"""Owns RowCache: keys and values of rows that share pictures, in one buffer that is written in place.
+"""Owns RowCache: keys and values of rows that share pictures, in one buffer that is written in place; and the layers of
+a cache that hold what cross-attention looks at, which never grows.
 
 transformers' DynamicCache copies everything at every new token; at a batch of 64 that costs more than the model.
 """
@@ -8,7 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+
+
+class PictureLayer(DynamicLayer):
+    """Keys and values of pictures, behind those of the language model's own layers in a cache.
+
+    Rows are chosen, repeated and put in another order as in any layer; text that is taken back takes nothing of it.
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        """Both (B, H, S, D/H)."""
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys, self.values = keys, values
+
+    def crop(self, *_: object) -> None:
+        """Nothing."""
+
+
+def picture_states(cache: Cache | RowCache) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of the picture layers of a cache, in order; none where pictures are a part of the text."""
+    if isinstance(cache, RowCache):
+        return cache.pictures
+    return [(layer.keys, layer.values) for layer in cache.layers if isinstance(layer, PictureLayer)]
 
 
 class RowCache:
@@ -24,7 +48,10 @@ class RowCache:
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         self.lengths: list[int] = []
+        self.pictures = [(keys[which], values[which]) for keys, values in picture_states(pictures)]
         for layer in pictures.layers:
+            if isinstance(layer, PictureLayer):
+                continue
             self.keys.append(_with_room(layer.keys, which, room))
             self.values.append(_with_room(layer.values, which, room))
             self.lengths.append(int(layer.keys.shape[2]))
@@ -46,6 +73,8 @@ class RowCache:
         """Keep these rows alone, in this order. Cheap where those that change their place come from behind the rest."""
         count = len(rows)
         moved = [(place, row) for place, row in enumerate(rows) if place != row]
+        if moved or any(len(keys) > count for keys, _ in self.pictures):
+            self.pictures = [(keys[list(rows)], values[list(rows)]) for keys, values in self.pictures]
         if any(row < count for _, row in moved):
             self.keys = [keys[list(rows)] for keys in self.keys]
             self.values = [values[list(rows)] for values in self.values]
@@ -69,5 +98,8 @@ def rows_of(pictures: Cache, which: Tensor) -> DynamicCache:
     """The same for a language model of transformers: a cache of its kind, the pictures' part copied for each row."""
     cache = DynamicCache()
     for number, layer in enumerate(pictures.layers):
-        cache.update(layer.keys[which], layer.values[which], number)
+        if isinstance(layer, PictureLayer):
+            cache.layers.append(PictureLayer(layer.keys[which], layer.values[which]))
+        else:
+            cache.update(layer.keys[which], layer.values[which], number)
     return cache

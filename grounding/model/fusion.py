@@ -2,18 +2,21 @@
 
 Roles, one a token: PAD, IMAGE, PROMPT, ANSWER. Image tokens see image tokens, in both directions, and never the text,
 so a picture's keys and values serve every phrase; a prompt sees the image and itself, in both directions; an answer
-sees the image, its prompt and the answer so far. Several phrases of one picture may stand in one row, told apart by
-their `segments`.
+sees the images before it, its prompt and the answer so far. Several phrases of one picture may stand in one row, told
+apart by their `segments`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grounding.errors import ConfigError
+from grounding.model.cross_attention import CrossAttention
 
 PAD, IMAGE, PROMPT, ANSWER = 0, 1, 2, 3
 
@@ -36,30 +39,43 @@ def visibility(roles: Tensor, segments: Tensor | None = None, start: int = 0, ca
     if segments is not None:
         text = text & (segments[:, start:, None] == segments[:, None, :])
     image = (seen == IMAGE) & (viewer != PAD)
-    if causal:
-        image = image & earlier
+    image = image & (earlier if causal else earlier | (viewer != ANSWER))
     itself = (viewer == PAD) & (places[start:, None] == places[None, :])
     return (image | text | itself)[:, None]
 
 
-def as_bias(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """Visibility as a number to add to attention scores: 0, or the lowest there is."""
-    bias = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-    return bias.masked_fill_(~visible, torch.finfo(dtype).min)
+class Concatenation(nn.Module):
+    """Image features among the text's embeddings, one place each, as in LLaVA. Nothing to learn."""
+
+    marks: ClassVar[bool] = False
+
+    def __init__(self, language: nn.Module, width: int) -> None:
+        super().__init__()
+
+    def forward(self, embeddings: Tensor, features: Tensor, image_places: Tensor) -> Tensor:
+        """Features (B, N, D) or (M, D) take the places (B, L) of image tokens among the embeddings (B, L, D)."""
+        places = image_places[..., None].expand_as(embeddings)
+        return embeddings.masked_scatter(places, features.to(embeddings.dtype))
 
 
-def concatenate(embeddings: Tensor, features: Tensor, image_places: Tensor) -> Tensor:
-    """Image features (B, N, D) take the places (B, L) of image tokens among the embeddings (B, L, D), as in LLaVA."""
-    places = image_places[..., None].expand_as(embeddings)
-    return embeddings.masked_scatter(places, features.to(embeddings.dtype))
+FUSIONS: dict[str, Callable[..., nn.Module]] = {"concatenation": Concatenation, "cross_attention": CrossAttention}
+"""Name to builder: (language model, its width, **options) -> module."""
 
 
-FUSIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"concatenation": concatenate}
-"""Name to what puts features among embeddings."""
-
-
-def pick_fusion(name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Raises ConfigError for a name that is not in FUSIONS."""
+def build_fusion(name: str, language: nn.Module, width: int, options: Mapping[str, Any] | None = None) -> nn.Module:
+    """Raises ConfigError for a name that is not in FUSIONS, and for options which that fusion doesn't take."""
     if name not in FUSIONS:
         raise ConfigError(f"no fusion named {name!r}; known: {', '.join(FUSIONS)}")
-    return FUSIONS[name]
+    known = list(inspect.signature(FUSIONS[name]).parameters)[2:]
+    for option in options or {}:
+        if option not in known:
+            raise ConfigError(
+                f"the fusion {name!r} has no option {option!r}; it takes {', '.join(known) or 'none'}: change "
+                "fusion_options"
+            )
+    return FUSIONS[name](language, width, **(options or {}))
+
+
+def image_marks(name: str, tokens: int) -> int:
+    """How many image tokens the text holds for a picture of so many features: all of them, or one mark."""
+    return 1 if getattr(FUSIONS.get(name), "marks", False) else tokens

@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, initialization
+from transformers import PreTrainedConfig, PreTrainedModel, initialization
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from grounding.model.blocks import Block, Norm, init_linear
+from grounding.errors import ConfigError, InputError
+from grounding.model.blocks import Block, Norm, as_bias, init_linear
 from grounding.model.cache import RowCache
+from grounding.model.causal_models import build_causal_model
 from grounding.model.configuration import GroundingTextConfig
-from grounding.model.fusion import as_bias
 
 
 def coordinate_features(bins: int, frequencies: int) -> Tensor:
@@ -79,6 +80,8 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
     config_class = GroundingTextConfig
     config: GroundingTextConfig
     _no_split_modules: ClassVar[list[str]] = ["Block"]
+    supports_gradient_checkpointing = True
+    gradient_checkpointing = False
 
     def __init__(self, config: GroundingTextConfig) -> None:
         super().__init__(config)
@@ -110,6 +113,18 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
     def get_input_embeddings(self) -> nn.Module:
         return self.embedding
 
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.embedding = value  # type: ignore[assignment]  # whoever sets it answers for what it can do
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *_: Any, **__: Any) -> Any:
+        """The embeddings. Raises ConfigError for another number than there is: location tokens end the vocabulary."""
+        if new_num_tokens not in (None, self.config.vocab_size):
+            raise ConfigError(
+                f"our own decoder has {self.config.vocab_size} tokens, the location tokens last, and can't have "
+                f"{new_num_tokens}: build one with that vocab_size, or take another language model"
+            )
+        return self.embedding
+
     def head(self, hidden: Tensor, table: Tensor | None = None) -> Tensor:
         """(..., D) -> (..., V) logits; `table`: the embeddings' weight, where the caller has made it already."""
         return F.linear(hidden, (self.embedding.weight if table is None else table).to(hidden.dtype))
@@ -137,6 +152,8 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         if torch.is_autocast_enabled(x.device.type):
             # half the memory traffic of the skips, where it counts: in training
             x = x.to(torch.get_autocast_dtype(x.device.type))
+        if self.gradient_checkpointing and self.training:
+            refuse_cache(use_cache, past_key_values)
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache()
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
@@ -173,9 +190,14 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         return as_bias(visible, x.dtype)
 
 
+def refuse_cache(use_cache: bool | None, cache: object) -> None:
+    """Raises InputError where a cache is asked of blocks that will run twice, and would write into it twice."""
+    if use_cache or cache is not None:
+        raise InputError("gradient checkpointing keeps no keys and values: call eval() before generate, or disable it")
+
+
 def build_language(config: PreTrainedConfig) -> PreTrainedModel:
-    """The decoder a configuration names: ours, or any causal language model that transformers builds."""
+    """The decoder a configuration names: ours, or another's; see `causal_models`."""
     if isinstance(config, GroundingTextConfig):
         return GroundingTextModel(config)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
-    return model
+    return build_causal_model(config)

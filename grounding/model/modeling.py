@@ -1,44 +1,52 @@
 """Owns our vision-language model: pictures and texts in, logits over words and location tokens out.
 
-Shapes: B rows, P pictures, N image tokens a picture, T text tokens a row, L = N + T, D width, V vocabulary.
+Shapes: B rows, P pictures, N image tokens a picture, T text tokens a row, L = N + T, D width, V views or vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel, initialization
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.generation import GenerationMixin
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import logging
 
 from grounding.errors import InputError
-from grounding.model.blocks import init_linear
+from grounding.model.blocks import Norm, init_linear
 from grounding.model.cache import RowCache
 from grounding.model.configuration import GroundingConfig
-from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, as_bias, pick_fusion, visibility
-from grounding.model.language import GroundingTextModel, build_language, coordinate_features
+from grounding.model.cross_attention import Shown, checkpoint_with_pictures, showing
+from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, build_fusion
+from grounding.model.generating import PictureGeneration
+from grounding.model.language import GroundingTextModel, build_language, coordinate_features, refuse_cache
+from grounding.model.masking import masks_behind, masks_of_pictures, masks_of_step, masks_of_whole
 from grounding.model.projectors import build_projector, project
 from grounding.model.vision import build_vision, feature_shapes, patch_features, vision_width
 
 
-class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, GenerationMixin):
     """A vision encoder, a projector and a language decoder; what sees what is said in `fusion`.
 
     forward takes
-        input_ids       (B, L) text with `config.image_token_id` at the N places of each picture, images first
+        input_ids       (B, L) text with `config.image_token_id` at the N places of each picture, or, with fusion
+                        "cross_attention", at the one place where it stands
         pixel_values    (V, 3, S, S), the views of all pictures, one or several of each; or (V, patches, values of one)
                         where pictures keep their shape; None when they are in `past_key_values` already
         image_index     (M, 2) for each image token of the batch in order: which view and which of its features; feature
                         -1 is a line's end; None: every feature of every view in turn
         spatial_shapes  (V, 2) rows and columns of patches of each view, where pictures keep their shape; else None
+        picture_tokens  (P,) how many rows of image_index each picture has, which cross-attention needs to know; None:
+                        each view is a picture of its own
+        image_features  (V, N, D) or (M, D), instead of pixel_values: what `image_features` gave
         attention_mask  (B, L) 1 for what is there, 0 for padding (all of the past too)
         token_roles     (B, L) `fusion` roles; None: images by their id, padding by the mask, the rest prompt
         segment_ids     (B, L) which phrase a text token belongs to; None: one phrase a row
@@ -51,7 +59,9 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config: GroundingConfig
     main_input_name = "input_ids"
     input_modalities = ("image", "text")
-    _no_split_modules: ClassVar[list[str]] = ["Block"]
+    _no_split_modules: Any = ("Block", "GatedCrossAttention")
+    supports_gradient_checkpointing = True
+    gradient_checkpointing = False
 
     def __init__(self, config: GroundingConfig) -> None:
         super().__init__(config)
@@ -60,10 +70,14 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         width = int(config.text_config.hidden_size)
         features = vision_width(self.vision, config.vision_feature_layer)
         self.projector = build_projector(config.projector, features, width, config.projector_options)
-        self.fuse = pick_fusion(config.fusion)
+        self.fusion: Any = build_fusion(config.fusion, self.language, width, config.fusion_options)
         self.line_end = nn.Parameter(torch.zeros(width)) if config.line_ends else None
         self.own_language = isinstance(self.language, GroundingTextModel)
         self.post_init()
+        # what is wrapped and kept whole when a model is spread over devices: every repeated layer that is here
+        layers = {type(module).__name__ for module in self.modules() if isinstance(module, GradientCheckpointingLayer)}
+        here = {type(module).__name__ for module in self.modules()}
+        self._no_split_modules = sorted(layers | (here & set(self._no_split_modules)))
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *args: Any, **options: Any) -> Self:
@@ -72,15 +86,45 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return super().from_pretrained(name, *args, **options)
 
     def _init_weights(self, module: nn.Module) -> None:
-        """The parts start themselves; only the projector is left."""
+        """The parts start themselves; the projector, the fusion and the line's end are left."""
         if isinstance(module, nn.Linear):
             init_linear(module)
+        elif isinstance(module, Norm):
+            initialization.ones_(module.weight)
+        elif module is self:
+            if self.line_end is not None:
+                initialization.zeros_(self.line_end)
+        elif callable(start := getattr(module, "start_weights", None)):
+            start()
+        else:
+            super()._init_weights(module)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language.get_input_embeddings()
 
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.language.set_input_embeddings(value)
+
     def get_output_embeddings(self) -> nn.Module | None:
         return self.language.get_output_embeddings()
+
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        self.language.set_output_embeddings(new_embeddings)
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **options: Any) -> Any:
+        """As transformers', of the language model. `config.location_token_id` stays: new tokens come behind all others.
+
+        Raises ConfigError for our own decoder, whose location tokens end its vocabulary.
+        """
+        embeddings = self.language.resize_token_embeddings(new_num_tokens, *args, **options)
+        self.vocab_size = self.config.text_config.vocab_size = int(self.language.config.vocab_size)
+        self.tie_weights()
+        return embeddings
+
+    def _set_gradient_checkpointing(self, *args: Any, **options: Any) -> None:
+        super()._set_gradient_checkpointing(*args, **options)
+        if self.fusion.marks:
+            checkpoint_with_pictures(self.language)
 
     # ---- pictures
 
@@ -104,7 +148,9 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def count_image_tokens(self) -> int:
-        """N, how many tokens a square view takes: what GroundingProcessor has to know as `image_tokens`."""
+        """N, how many tokens a square view takes in the text: what GroundingProcessor has to know as `image_tokens`."""
+        if self.fusion.marks:
+            return 1
         side, was_training = self.config.image_size, self.training
         blank = torch.zeros(1, 3, side, side, dtype=self.dtype, device=self.device)
         count = self.eval().image_features(blank).shape[1]
@@ -120,19 +166,18 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if pixel_values is None:
                 raise InputError("image_cache needs pixel_values or image_features")
             image_features = self.image_features(pixel_values)
-        features = image_features
         cache = DynamicCache()
-        count = features.shape[1]
-        causal = self.config.attention == "causal"
-        if self.own_language:
-            options = {} if causal else {"prefix": count}
-            self.language(inputs_embeds=features, past_key_values=cache, use_cache=True, logits_to_keep=-1, **options)
+        if self.fusion.marks:
+            marks = torch.full((len(image_features), 1), self.config.image_token_id, device=image_features.device)
+            self(
+                input_ids=marks, image_features=image_features, past_key_values=cache, use_cache=True, logits_to_keep=1
+            )
         else:
-            everything = torch.zeros(features.shape[0], 1, count, count, dtype=features.dtype, device=features.device)
-            if causal:
-                places = torch.arange(count, device=features.device)
-                everything = as_bias(places[:, None] >= places[None], features.dtype).expand_as(everything)
-            self.language(inputs_embeds=features, attention_mask=everything, past_key_values=cache, use_cache=True)
+            masks = masks_of_pictures(self._foreign, image_features, self.causal)
+            keep = -1 if self.own_language else 1
+            self.language(
+                inputs_embeds=image_features, past_key_values=cache, use_cache=True, logits_to_keep=keep, **masks
+            )
         return cache
 
     # ---- pictures and texts
@@ -153,19 +198,23 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
         image_features: Tensor | None = None,
         image_index: Tensor | None = None,
         spatial_shapes: Tensor | None = None,
+        picture_tokens: Tensor | None = None,
         **_: Any,
     ) -> CausalLMOutputWithPast:
         if input_ids is None:
             raise InputError("forward needs input_ids")
+        if self.gradient_checkpointing and self.training:
+            refuse_cache(use_cache, past_key_values)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache()  # one that keeps all: those of transformers drop what windows don't see
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
         embeddings = self._embed(input_ids, past_key_values)
-        prefix = 0
-        visible: Tensor | None
+        shown: Shown | None = None
         if past and input_ids.shape[1] == 1 and pixel_values is None and image_features is None:
             # the common step of writing: one token that sees all that is no padding, whatever token it is
-            visible = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
             if position_ids is None:
                 position_ids = last_positions(attention_mask, input_ids, past)
+            masks = masks_of_step(self._foreign, attention_mask, position_ids, embeddings.dtype)
         else:
             if attention_mask is None:
                 attention_mask = input_ids.new_ones(input_ids.shape[0], past + input_ids.shape[1])
@@ -174,26 +223,33 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             places = input_ids == self.config.image_token_id
             if image_features is None and pixel_values is not None:
                 image_features = self.image_features(pixel_values, image_index, spatial_shapes)
-            embeddings = self._place_images(embeddings, places, image_features)
-            if past:
-                visible = self._visible_after(past, input_ids, attention_mask, token_roles)
+            if self.fusion.marks:
+                shown = self._meet(image_features, picture_tokens, places, past, use_cache)
             else:
+                embeddings = self._place_images(embeddings, places, image_features)
+            if past:
                 if token_roles is None:
-                    token_roles = torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
-                causal = self.config.attention == "causal"
-                if self.own_language and not causal:
-                    prefix = leading_images(places)
-                visible = visibility(token_roles, segment_ids, start=prefix, causal=causal)
-        output = self.language(
-            inputs_embeds=embeddings,
-            attention_mask=visible if self.own_language or visible is None else as_bias(visible, embeddings.dtype),
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            output_hidden_states=output_hidden_states,
-            logits_to_keep=logits_to_keep,
-            **({"prefix": prefix} if self.own_language else {}),
-        )
+                    token_roles = torch.where(attention_mask[:, past:].bool(), ANSWER, PAD)
+                masks = masks_behind(
+                    self._foreign, token_roles, attention_mask, position_ids, self.causal, embeddings.dtype
+                )
+            else:
+                roles = self._roles(token_roles, places, attention_mask)
+                masks = masks_of_whole(self._foreign, roles, segment_ids, position_ids, self.causal, embeddings.dtype)
+        if self.fusion.marks and shown is None:
+            shown = self.fusion.recall(past_key_values)
+        with showing(shown) if shown is not None else nullcontext():
+            output = self.language(
+                inputs_embeds=embeddings,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                use_cache=bool(use_cache) or past_key_values is not None,
+                output_hidden_states=output_hidden_states,
+                logits_to_keep=logits_to_keep,
+                **masks,
+            )
+        if shown is not None and shown.keep:
+            self.fusion.remember(shown, past_key_values)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(output.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100)
@@ -203,6 +259,28 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
             past_key_values=output.past_key_values,
             hidden_states=output.hidden_states,
         )
+
+    @property
+    def causal(self) -> bool:
+        """Whether everything sees what is before it and nothing else."""
+        return self.config.attention == "causal"
+
+    @property
+    def _foreign(self) -> PreTrainedConfig | None:
+        """Configuration of a language model that is not ours."""
+        return None if self.own_language else self.language.config
+
+    def _roles(self, roles: Tensor | None, places: Tensor, attention_mask: Tensor) -> Tensor:
+        """(B, L) roles of a text from its start; the marks of cross-attention are words like others."""
+        if self.fusion.marks:
+            return (
+                torch.where(attention_mask.bool(), PROMPT, PAD)
+                if roles is None
+                else roles.where(roles != IMAGE, PROMPT)
+            )
+        if roles is None:
+            return torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
+        return roles
 
     def _embed(self, input_ids: Tensor, cache: Cache | RowCache | None) -> Tensor:
         """(B, L, D) of the text."""
@@ -223,47 +301,28 @@ class GroundingForConditionalGeneration(PreTrainedModel, GenerationMixin):
                     f"the text has {seen} image tokens and image_index {len(image_features)}: let GroundingProcessor "
                     "write both"
                 )
-            return self.fuse(embeddings, image_features, places)
+            return self.fusion(embeddings, image_features, places)
         pictures, each = image_features.shape[:2]
         if pictures * each != seen:
             raise InputError(
                 f"the text has {seen} image tokens and the pictures {pictures * each} features "
                 f"({pictures} x {each}): let GroundingProcessor write the text, with image_tokens={each}"
             )
-        return self.fuse(embeddings, image_features, places)
+        return self.fusion(embeddings, image_features, places)
 
-    def _visible_after(self, past: int, input_ids: Tensor, attention_mask: Tensor, roles: Tensor | None) -> Tensor:
-        """What new tokens see of a past: all that is no padding; among themselves a prompt sees itself whole."""
-        shown = attention_mask[:, None, None, :past].bool().expand(-1, 1, input_ids.shape[1], -1)
-        if roles is None:
-            roles = torch.where(attention_mask[:, past:].bool(), ANSWER, PAD)
-        return torch.cat([shown, visibility(roles, causal=self.config.attention == "causal")], 3)
-
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: Tensor,
-        past_key_values: Cache | None = None,
-        attention_mask: Tensor | None = None,
-        pixel_values: Tensor | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Pictures go in once, with the whole prompt; after that one token at a time."""
-        if kwargs.get("use_cache") is False:
-            # without it the answer so far comes again with the prompt, and would see itself whole as the prompt does
-            raise InputError("generate needs its cache here: leave use_cache out, or True")
-        past = past_key_values.get_seq_length() if past_key_values is not None else 0
-        pictures = {
-            "pixel_values": pixel_values,
-            **{name: kwargs.get(name) for name in ("image_index", "spatial_shapes")},
-        }
-        return {
-            "input_ids": input_ids[:, past:],
-            **(pictures if past == 0 else {}),
-            "attention_mask": attention_mask,
-            "past_key_values": past_key_values,
-            "use_cache": True,
-            "logits_to_keep": 1,
-        }
+    def _meet(
+        self, features: Tensor | None, counts: Tensor | None, places: Tensor, past: int, use_cache: bool | None
+    ) -> Shown | None:
+        """What cross-attention looks at, where pictures come with this text; else None. Raises InputError where they
+        don't match the text."""
+        if features is None:
+            if not past and bool(places.any()):
+                raise InputError("the text holds image tokens, and neither pixel_values nor image_features were given")
+            return None
+        if past:
+            raise InputError("with cross-attention all pictures come with the beginning of the text, before any cache")
+        shown: Shown | None = self.fusion.meet(features, counts, places, bool(use_cache))
+        return shown
 
     def start_location_embeddings(self) -> None:
         """Start the location tokens of a foreign language model from their coordinates, at its embeddings' norm."""
@@ -297,12 +356,3 @@ def progress_bar_off(off: bool) -> Iterator[None]:
         yield
     finally:
         logging.enable_progress_bar()
-
-
-def leading_images(places: Tensor) -> int:
-    """How many tokens at the start of every row are image tokens, when all rows agree and hold no others; else 0."""
-    counts = places.sum(1)
-    count = int(counts[0])
-    if count == 0 or not bool((counts == count).all()) or not bool(places[:, :count].all()):
-        return 0
-    return count
