@@ -181,6 +181,7 @@ class GroundingConfig(PreTrainedConfig):
     location_token_id: int | None = None
     """Id of `<loc0000>`, the rest follow; None: they end the vocabulary."""
     num_locations: int = 1024
+    """0 where boxes are written in other tokens, as words or as patches."""
     vision_feature_layer: int | list[int] = -1
     """Which hidden state of the vision encoder is projected; of several, their features side by side."""
     tie_word_embeddings: bool = True
@@ -189,17 +190,17 @@ class GroundingConfig(PreTrainedConfig):
         self.vision_config = _sub_config(self.vision_config, "grounding_vision")
         self.text_config = _sub_config(self.text_config, "grounding_text")
         words = int(self.text_config.vocab_size) - self.num_locations
-        if words <= 0:
+        if words <= 0 or self.num_locations < 0:
             raise ConfigError(
-                f"vocab_size {self.text_config.vocab_size} must be over num_locations {self.num_locations}: the "
-                "location tokens are a part of the vocabulary"
+                f"vocab_size {self.text_config.vocab_size} must be over num_locations {self.num_locations}, which is 0 "
+                "or more: the location tokens are a part of the vocabulary"
             )
         own = getattr(self.text_config, "num_locations", self.num_locations)
         if own != self.num_locations:
             raise ConfigError(
                 f"num_locations is {self.num_locations} here and {own} in text_config: give both the same"
             )
-        if self.location_token_id is None:
+        if self.location_token_id is None and self.num_locations:
             self.location_token_id = words
         if self.resize not in RESIZES:
             raise ConfigError(f"resize {self.resize!r} is not known: {', '.join(RESIZES)}")
