@@ -1,4 +1,4 @@
-"""Lessons for checkpoints of other families: a coloured box on a grey picture, asked and answered in a family's words."""
+"""Lessons for checkpoints of other families: a coloured box on a grey picture, asked and answered in words."""
 
 from __future__ import annotations
 

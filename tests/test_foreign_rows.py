@@ -1,4 +1,4 @@
-"""What other families learn from is what they are asked, and what they should write: tokens, labels, boxes, pictures."""
+"""What other families learn from is what they are asked, and what they should write: tokens, labels, boxes."""
 
 import pytest
 import torch

@@ -6,6 +6,7 @@ write them. Shapes: R rows, L tokens of the longest, D of the longest answer of 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from grounding.errors import ImageError
 from grounding.training.foreign import ForeignProcessor
 from grounding.training.lesson_rows import IGNORE
 
+_LOG = logging.getLogger(__name__)
 PER_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "image_embeds_position_mask")
 """Tensors of a processor that have a number for each token; all others are of pictures."""
 
@@ -53,10 +55,7 @@ class ForeignCollator:
         self.left_out: Counter[str] = Counter()
 
     def __call__(self, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
-        rows = [row for lesson in lessons for row in self.prepare(lesson)]
-        if not rows:  # the model must be given something: a question about nothing, without an answer to learn
-            rows = [Asked(self.processor.text("nothing"), [Image.new("RGB", (64, 64))])]
-        return self.tensors(rows)
+        return self.tensors([row for lesson in lessons for row in self.prepare(lesson)])
 
     # -- texts ---------------------------------------------------------------------------------------------------------
 
@@ -66,13 +65,13 @@ class ForeignCollator:
         check_sizes(lesson, images)
         texts = texts_of(lesson, self.processor.codec, [self.processor.canvas(*image.size) for image in images])
         if not texts:
-            self.left_out["lessons that the family cannot say"] += 1
+            self.leave_out("lessons that the family cannot say")
             return []
         if self.processor.family.form == "chat":
             turns = [texts] if lesson.sequential else [[text] for text in texts]
             return [self.conversation(turn, images) for turn in turns]
         if len(images) != 1:
-            self.left_out["lessons with no picture or several, for a family that knows one"] += 1
+            self.leave_out("lessons with no picture or several, for a family that knows one")
             return []
         bare = [(prompt.replace(PICTURE_MARK, "").strip(), answer) for prompt, answer in texts]
         return [Asked(self.processor.text(prompt), images, [answer]) for prompt, answer in bare]
@@ -89,17 +88,24 @@ class ForeignCollator:
             messages.append({"role": "user", "content": [{"type": "text", "text": prompt}]})
             text = self.processor.chat(messages)
             if not text.startswith(written):  # templates that drop or trim what was said
-                self.left_out["turns whose answers the chat template changes"] += len(rest) + 1 - len(row.answers)
+                self.leave_out("turns whose answers the chat template changes", len(rest) + 1 - len(row.answers))
                 break
             row.between.append(text[len(written) :])
             row.answers.append(answer)
             written = text + answer
         return row
 
+    def leave_out(self, what: str, count: int = 1) -> None:
+        """Counts it; the first of a kind is logged."""
+        if what not in self.left_out:
+            _LOG.warning("left out of what %s learns: %s", self.processor.name, what)
+        self.left_out[what] += count
+
     # -- tensors -------------------------------------------------------------------------------------------------------
 
     def tensors(self, rows: Sequence[Asked]) -> dict[str, Tensor]:
-        """What the model's forward takes, with `labels`."""
+        """What the model's forward takes, with `labels`. Of no rows: a question about nothing, with nothing to learn."""
+        rows = rows or [Asked(self.processor.text("nothing"), [Image.new("RGB", (64, 64))])]
         made = dict(self.processor.processed([row.text for row in rows], [row.images for row in rows]))
         if self.processor.encodes:
             made.update(self.decoded(rows))
@@ -150,7 +156,7 @@ class ForeignCollator:
             before = self.answer_ids(row.between[number - 1]) if number else []
             most = min(self.most_tokens, self.processor.places) if number else self.processor.places
             if length + len(ids) + len(before) + len(written) > most:
-                self.left_out["answers that there is no room for"] += len(row.answers) - number
+                self.leave_out("answers that there is no room for", len(row.answers) - number)
                 break
             if number:
                 ids += before
@@ -165,7 +171,7 @@ class ForeignCollator:
         labels = [tokenizer(row.answers[0]).input_ids if row.answers else [IGNORE] for row in rows]
         for number, ids in enumerate(labels):
             if len(ids) > self.processor.places:
-                self.left_out["answers that there is no room for"] += 1
+                self.leave_out("answers that there is no room for")
                 labels[number] = [IGNORE]
         longest = max(map(len, labels))
         pad, start = self.processor.pad, self.processor.start
