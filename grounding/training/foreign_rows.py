@@ -104,7 +104,7 @@ class ForeignCollator:
     # -- tensors -------------------------------------------------------------------------------------------------------
 
     def tensors(self, rows: Sequence[Asked]) -> dict[str, Tensor]:
-        """What the model's forward takes, with `labels`. Of no rows: a question about nothing, with nothing to learn."""
+        """What the model's forward takes, with `labels`. Of no rows: a question about nothing, with none."""
         rows = rows or [Asked(self.processor.text("nothing"), [Image.new("RGB", (64, 64))])]
         made = dict(self.processor.processed([row.text for row in rows], [row.images for row in rows]))
         if self.processor.encodes:
