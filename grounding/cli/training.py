@@ -1,35 +1,124 @@
-"""The commands under `grounding train`."""
+"""The commands under `grounding train`, by a recipe's file or a preset, and `grounding export`."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from grounding.cli.arguments import Commands
-from grounding.errors import MissingExtraError
+from grounding.errors import ConfigError, MissingExtraError
+
+EXAMPLES = """\
+  grounding train list                                    every preset, with what it is
+  grounding train llava --show > recipe.yaml              a preset's whole recipe, each setting explained
+  grounding train recipe.yaml --set stages.0.steps=100    a recipe of your own, one setting changed
+  grounding train paligemma-finetune --data my.json --images pictures --out runs/mine
+  grounding train scenes --help                           the shipped model's own training, by flags
+"""
 
 
 def add_training(commands: Commands, arguments: Sequence[str]) -> None:
     """Adds the commands of this file; flags out of a dataclass only where `arguments` name their command."""
-    training = commands.group("train", "train models")
-    scenes = training.add("scenes", "train our model from scratch on drawn scenes, or go on", _scenes)
-    if "train" in arguments:  # the settings' module would be read for every command else
+    if list(arguments[:2]) == ["train", "scenes"]:  # a command of its own: the settings' module is read for it alone
         from grounding.flags import add_flags
         from grounding.training.config import TrainingConfig
 
+        training = commands.group("train", "train models")
+        scenes = training.add("scenes", "train our model from scratch on drawn scenes, or go on", _scenes)
         add_flags(scenes, TrainingConfig)
+        return
+    train = commands.add(
+        "train",
+        "train models",
+        _train,
+        usage="grounding train RECIPE [options]",
+        epilog=f"examples:\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_argument("recipe", metavar="RECIPE", help="a YAML file, a preset's name, or `list`")
+    train.add_argument("--data", action="append", metavar="SOURCE", help="learn from this; may be given several times")
+    train.add_argument("--images", metavar="DIR", help="where the pictures of --data lie")
+    train.add_argument("--model", metavar="MODEL", help="go on with this finished model: a folder or a hub's name")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="KEY.PATH=VALUE",
+        help="change one setting, such as stages.0.steps=100; may be given several times",
+    )
+    train.add_argument("--out", metavar="DIR", help="folder of the run; a run found there is gone on with")
+    train.add_argument("--show", action="store_true", help="print the whole recipe as YAML and train nothing")
+
+
+def _train(args: argparse.Namespace) -> None:
+    """Trains by a recipe, or shows what there is."""
+    if args.recipe == "list":
+        _list()
+        return
+    from grounding.training.recipe_files import open_recipe
+
+    if args.images and not args.data:
+        raise ConfigError("--images goes with --data; for a recipe's own data: --set data.0.images=DIR")
+    data = [{"source": source, **({"images": args.images} if args.images else {})} for source in args.data or ()]
+    settings = [*([f"model.checkpoint={args.model}"] if args.model else []), *args.settings]
+    recipe = open_recipe(args.recipe, settings, out=args.out, data=data or None)
+    if args.show:
+        from grounding.training.recipe_shown import show_recipe
+
+        show_recipe(recipe)
+        return
+    recipe.check_complete()
+    if data and (own := [stage.name for stage in recipe.stages if stage.data]):
+        raise ConfigError(
+            f"the stage {own[0]!r} has data of its own, which --data does not replace: --set stages.{own[0]}.data=[]"
+        )
+    _check_accelerate()
+    from grounding.training.running import train_recipe
+
+    print(f"the model lies in {train_recipe(recipe)}")
+
+
+def _list() -> None:
+    """Prints every preset with what it is: a table, or tab-separated in a pipe."""
+    from grounding.training.presets import preset_names, preset_values
+
+    rows = [(name, " ".join(str(preset_values(name).get("about", "")).split())) for name in preset_names()]
+    if not sys.stdout.isatty():
+        for name, about in rows:
+            print(f"{name}\t{about}")
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 1), pad_edge=False, show_lines=False)
+    table.add_column("preset", style="bold", no_wrap=True)
+    table.add_column("what it is", overflow="fold", max_width=96)
+    for number, row in enumerate(rows):
+        table.add_row(*row, end_section=number == len(rows) - 1)
+        if number < len(rows) - 1:
+            table.add_row("", "")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("  [dim]grounding train NAME --show prints the whole recipe; --data names your own pictures[/dim]\n")
 
 
 def _scenes(args: argparse.Namespace) -> None:
     """Trains our model on drawn scenes."""
-    from importlib.util import find_spec
-
     from grounding.flags import from_flags
     from grounding.training.config import TrainingConfig
 
     config = from_flags(TrainingConfig, args)
-    if find_spec("accelerate") is None:
-        raise MissingExtraError("training needs accelerate: pip install 'grounding-vlm[train]'")
+    _check_accelerate()
     from grounding.training.trainer import train
 
     print(f"the model lies in {train(config)}")
+
+
+def _check_accelerate() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("accelerate") is None:
+        raise MissingExtraError("training needs accelerate: pip install 'grounding-vlm[train]'")

@@ -29,7 +29,7 @@ def build(recipe: Recipe, mixture: Mixture) -> tuple[GroundingForConditionalGene
     torch.manual_seed(recipe.seed)
     tokenizer = train_tokenizer(lesson_texts(mixture, wanted.codec), wanted.vocab_size)
     config = GroundingConfig(
-        vision_config={"image_size": wanted.image_size, **wanted.vision_config},
+        vision_config={"image_size": wanted.image_size or 224, **wanted.vision_config},
         text_config={"vocab_size": wanted.vocab_size, **wanted.language_config},
         projector=wanted.projector,
         projector_options=dict(wanted.projector_options) or None,
@@ -42,7 +42,7 @@ def build(recipe: Recipe, mixture: Mixture) -> tuple[GroundingForConditionalGene
     )
     model = GroundingForConditionalGeneration(config)
     processor = GroundingProcessor(
-        GroundingImageProcessor(wanted.image_size, wanted.resize),
+        GroundingImageProcessor(config.image_size, wanted.resize),
         tokenizer,
         codec=wanted.codec,
         image_tokens=model.count_image_tokens(),
