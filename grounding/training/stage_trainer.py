@@ -55,14 +55,14 @@ class Positions:
 
 def rate(stage: StageRecipe, step: int) -> float:
     """What share of its highest the learning rate is at a step."""
-    rise = min(1.0, (step + 1) / stage.warmup) if stage.warmup else 1.0
-    done = min(1.0, max(0, step - stage.warmup) / max(1, stage.steps - stage.warmup))
+    rise = min(1.0, (step + 1) / max(1, stage.warmup_steps))
+    done = min(1.0, max(0, step - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps))
     if stage.schedule == "cosine":
         return rise * 0.5 * (1 + math.cos(math.pi * done))
     if stage.schedule == "linear":
         return rise * (1 - done)
     if stage.schedule == "wsd":
-        return rise * min(1.0, (stage.steps - step) / max(1, stage.decay))
+        return rise * min(1.0, (stage.steps - step) / max(1, stage.decay_steps))
     return rise
 
 
