@@ -69,3 +69,8 @@ def asks(processor: GroundingProcessor, count: int, grammar: bool = True) -> lis
             limit = codec.grammar(sample.task, names=sample.names, **({"point": True} if sample.point else {}))
             found.append(Ask(shown, sample.prompt, canvas, sample.task, limit if grammar else None))
     return [found[number % len(found)] for number in range(count)]
+
+
+def checkpointing(model) -> None:
+    """Switch gradient checkpointing on, by the name that transformers has for it."""
+    getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()

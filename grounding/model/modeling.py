@@ -63,10 +63,14 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
     supports_gradient_checkpointing = True
     gradient_checkpointing = False
 
-    def __init__(self, config: GroundingConfig) -> None:
+    def __init__(self, config: GroundingConfig, vision: nn.Module | None = None, language: Any = None) -> None:
+        """`vision`, `language`: parts that are there already, with their weights; None: made fresh."""
         super().__init__(config)
-        self.vision = build_vision(config.vision_config)
-        self.language = build_language(config.text_config)
+        self.vision = build_vision(config.vision_config) if vision is None else vision
+        self.language = build_language(config.text_config) if language is None else language
+        for part in (vision, language):
+            for module in part.modules() if part is not None else ():
+                module._is_hf_initialized = True  # what transformers would draw anew, it leaves alone by this
         width = int(config.text_config.hidden_size)
         features = vision_width(self.vision, config.vision_feature_layer)
         self.projector = build_projector(config.projector, features, width, config.projector_options)
@@ -148,9 +152,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
 
     @torch.no_grad()
     def count_image_tokens(self) -> int:
-        """N, how many tokens a square view takes in the text: what GroundingProcessor has to know as `image_tokens`."""
-        if self.fusion.marks:
-            return 1
+        """N, how many features a square view has: what GroundingProcessor has to know as `image_tokens`."""
         side, was_training = self.config.image_size, self.training
         blank = torch.zeros(1, 3, side, side, dtype=self.dtype, device=self.device)
         count = self.eval().image_features(blank).shape[1]
