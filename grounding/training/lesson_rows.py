@@ -1,28 +1,34 @@
 """Owns the way from lessons to what our model's forward takes: pictures in views, turns in rows, labels shifted.
 
-Shapes: B lessons, V views, M image tokens of the batch, L tokens of the longest row.
+Shapes: R rows, V views, M image tokens of the batch, P places of pictures in the texts, L tokens of the longest row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from grounding.data.lessons.lesson import Lesson
-from grounding.data.lessons.wording import texts_of
+from grounding.data.lessons.wording import PICTURE_MARK, texts_of
+from grounding.errors import InputError, PromptTooLongError
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT
-from grounding.model.processing import GroundingProcessor
+from grounding.model.processing import CROSS_ATTENTION, GroundingProcessor
+from grounding.training.packing import pack
 
 IGNORE = -100
 
 
 @dataclass
 class Row:
-    """The tokens of one lesson, in order."""
+    """The tokens of one text, in order, and the pictures whose places are among them."""
 
+    images: list[Image.Image] = field(default_factory=list)
+    """In the order of their places."""
     ids: list[int] = field(default_factory=list)
     roles: list[int] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
@@ -38,57 +44,184 @@ class Row:
         self.labels += labels if labels is not None else [IGNORE] * len(ids)
 
 
-class LessonCollator:
-    """Lessons -> the tensors of a step: `pixel_values` (with `image_index`, `spatial_shapes` where layouts need them),
-    `input_ids`, `attention_mask`, `token_roles`, `segment_ids`, `position_ids`, `labels` (B, L), all padded right."""
+@dataclass
+class Spoken:
+    """A turn's tokens: its prompt with the image tokens of its pictures, and its answer."""
 
-    def __init__(self, processor: GroundingProcessor, most_tokens: int = 1024) -> None:
-        """`most_tokens`: of a row, pictures included; turns that do not fit are left out, the first is always kept."""
-        self.processor, self.most_tokens = processor, most_tokens
+    prompt: list[int]
+    answer: list[int]
+    images: list[Image.Image]
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + len(self.answer) - 1
+
+
+class LessonCollator:
+    """Lessons -> the tensors of a pass: `pixel_values` (with `image_index`, `spatial_shapes`, `picture_tokens` where the
+    model needs them), `input_ids`, `attention_mask`, `token_roles`, `segment_ids`, `position_ids`, `labels` (R, L), all
+    padded right, and, where texts share rows, `document_ids`."""
+
+    def __init__(self, processor: GroundingProcessor, most_tokens: int = 1024, pack: int = 0) -> None:
+        """`most_tokens`: of a lesson, pictures included; turns that do not fit are left out, the first is always kept.
+        `pack`: tokens of a row that several texts may share; 0: a row each."""
+        self.processor, self.most_tokens, self.pack = processor, most_tokens, pack
+        self.crossed = processor.fusion == CROSS_ATTENTION
+        self.blank = Image.new("RGB", (processor.image_processor.size,) * 2)
 
     def __call__(self, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
-        opened = [[picture.open() for picture in lesson.pictures] for lesson in lessons]
-        pictures = self.processor.image_processor([image for images in opened for image in images])
-        counts = pictures.pop("picture_tokens", None) or [self.processor.image_tokens] * sum(map(len, opened))
-        rows, at = [], 0
-        for lesson, images in zip(lessons, opened, strict=True):
-            canvases = [self.processor.canvas(*image.size) for image in images]
-            texts = texts_of(lesson, self.processor.codec_object, canvases)
-            rows.append(self.row(texts, counts[at : at + len(images)], lesson.sequential))
-            at += len(images)
-        return {**dict(pictures), **self.batch(rows)}
+        return self.tensors([row for lesson in lessons for row in self.prepare(lesson)])
 
-    def row(self, texts: Sequence[tuple[str, str]], counts: Sequence[int], sequential: bool) -> Row:
-        """One lesson's tokens. Turns by themselves are segments that do not see each other; turns of a conversation
-        are one segment, in which everything behind the first question is seen from behind only."""
-        image = self.processor.ids[3]
-        row = Row()
-        total = sum(counts)
-        row.add([image] * total, IMAGE, 0, 0)
-        prompts = self.processor.encode_prompts([prompt for prompt, _ in texts])
-        answers = self.processor.encode_answers([answer for _, answer in texts])
-        at = total
-        for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-            length = len(prompt) + len(answer) - 1
-            if number and len(row.ids) + length > self.most_tokens:
+    # ---- texts
+
+    def prepare(self, lesson: Lesson) -> list[Row]:
+        """A lesson's rows; none where the codec can say nothing of it. Raises GroundingError for one that is bad.
+
+        Turns by themselves share a row behind their pictures, as segments that do not see each other; where pictures
+        stand within the prompts, or beside the text, each turn has a row of its own. Turns of a conversation are one
+        segment, in which everything behind the first question is seen from behind only.
+        """
+        images = [picture.open() for picture in lesson.pictures]
+        canvases = [self.processor.canvas(*image.size) for image in images]
+        texts = texts_of(lesson, self.processor.codec_object, canvases)
+        turns = self.spoken(texts, images, lesson.sequential)
+        if not turns:
+            return []
+        if lesson.sequential:
+            return [self.conversation(turns)]
+        counts = self.picture_tokens(images)
+        front = [self.processor.ids[3]] * sum(counts)
+        if self.crossed or any(turn.prompt[: len(front)] != front for turn in turns):
+            return self.apart(turns)
+        return [self.together(turns, len(front))]
+
+    def spoken(self, texts: Sequence[tuple[str, str]], images: list[Image.Image], sequential: bool) -> list[Spoken]:
+        """The turns' tokens, those left out whose prompts are longer than the model reads. In a conversation each
+        picture stands once: at the marks of its turns, or, without any, in the first."""
+        marks = [prompt.count(PICTURE_MARK) for prompt, _ in texts]
+        if sequential and not any(marks):
+            marks = [len(images), *[0] * (len(texts) - 1)]
+        elif not sequential:
+            marks = [len(images)] * len(texts)
+        if sequential and sum(marks) != len(images):
+            raise InputError(f"{sum(marks)} places for pictures ({PICTURE_MARK}) in a conversation of {len(images)}")
+        turns: list[Spoken] = []
+        at = 0
+        answers = self.processor.encode_answers([answer for _, answer in texts]) if texts else []
+        for (prompt, _), count, answer in zip(texts, marks, answers, strict=True):
+            shown = images[at : at + count] if sequential else images
+            at += count
+            try:
+                ids = self.processor.encode_prompts([prompt], [count])[0]
+            except PromptTooLongError:
+                if sequential:
+                    break
+                continue
+            ids = self.processor.with_pictures(ids, self.picture_tokens(shown))
+            turns.append(Spoken(ids, answer, shown))
+        return turns
+
+    def picture_tokens(self, images: Sequence[Image.Image]) -> list[int]:
+        """How many tokens each picture takes in a text."""
+        return [self.processor.text_tokens(*image.size) for image in images]
+
+    def together(self, turns: Sequence[Spoken], shared: int) -> Row:
+        """One row, the first `shared` tokens of which are the pictures that all turns are about."""
+        row = Row(turns[0].images)
+        row.add(turns[0].prompt[:shared], IMAGE, 0, 0)
+        for number, turn in enumerate(turns):
+            if number and len(row.ids) + turn.length - shared > self.most_tokens:
                 break
-            start = at if sequential else total
-            segment = 0 if sequential else number
-            first = number == 0 or not sequential
-            row.add(prompt, PROMPT if first else ANSWER, segment, start, [IGNORE] * (len(prompt) - 1) + answer[:1])
-            row.add(answer[:-1], ANSWER, segment, start + len(prompt), answer[1:])
-            at = start + length
+            prompt = turn.prompt[shared:]
+            row.add(prompt, PROMPT, number, shared, asked(prompt, turn.answer))
+            row.add(turn.answer[:-1], ANSWER, number, len(turn.prompt), turn.answer[1:])
         return row
 
-    def batch(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        """Rows of one length, padding on the right."""
-        longest = max(len(row.ids) for row in rows)
-        longest += -longest % 16  # fewer shapes, which the matrix library caches
+    def apart(self, turns: Sequence[Spoken]) -> list[Row]:
+        """A row for each turn, with its own places of the pictures."""
+        rows: list[Row] = []
+        used = 0
+        for turn in turns:
+            used += turn.length
+            if rows and used > self.most_tokens:
+                break
+            row = Row(turn.images)
+            self.add_prompt(row, turn, PROMPT, asked(turn.prompt, turn.answer))
+            row.add(turn.answer[:-1], ANSWER, 0, len(turn.prompt), turn.answer[1:])
+            rows.append(row)
+        return rows
+
+    def conversation(self, turns: Sequence[Spoken]) -> Row:
+        """One row, each turn behind the one before and its end."""
+        _, bos, end, _ = self.processor.ids
+        row = Row([])
+        for number, turn in enumerate(turns):
+            if number:
+                turn.prompt = [end, *turn.prompt[turn.prompt[0] == bos :]]
+            if number and len(row.ids) + turn.length > self.most_tokens:
+                break
+            row.images += turn.images
+            self.add_prompt(row, turn, ANSWER if number else PROMPT, asked(turn.prompt, turn.answer))
+            row.add(turn.answer[:-1], ANSWER, 0, len(row.ids), turn.answer[1:])
+        return row
+
+    def add_prompt(self, row: Row, turn: Spoken, role: int, labels: list[int]) -> None:
+        """Appends a prompt, its image tokens in their own role."""
+        image, start = self.processor.ids[3], len(row.ids)
+        row.add(turn.prompt, role, 0, start, labels)
+        row.roles[start:] = [IMAGE if id_ == image else role for id_ in turn.prompt]
+
+    # ---- tensors
+
+    def tensors(self, rows: Sequence[Row]) -> dict[str, Tensor]:
+        """What forward takes. Without any row, or without a picture in them, a blank picture that no text shows: then
+        every process runs every part of the model, as it must where they wait for each other."""
+        rows = list(rows) or [Row()]
+        if self.crossed and not any(row.images for row in rows):
+            rows.append(Row([self.blank], [self.processor.ids[3]], [IMAGE], [0], [0], [IGNORE]))
+        images = list({id(image): image for row in rows for image in row.images}.values())
+        numbers = {id(image): number for number, image in enumerate(images)}
+        groups = pack([len(row.ids) for row in rows], self.pack) if self.pack else [[n] for n in range(len(rows))]
+        places = [numbers[id(image)] for group in groups for number in group for image in rows[number].images]
+        tensors = self.pictures(images, places)
+        tensors.update(self.batch([[rows[number] for number in group] for group in groups]))
+        return tensors
+
+    def pictures(self, images: Sequence[Image.Image], places: Sequence[int]) -> dict[str, Any]:
+        """Views of the pictures, each once; `places`: which picture stands at each place, in the order of the texts."""
+        plain = list(places) == list(range(len(images))) and bool(images)
+        made = dict(self.processor.image_processor(list(images) or [self.blank], index=self.crossed or not plain))
+        counts = made.pop("picture_tokens", [])
+        if not plain:
+            parts = made["image_index"].split(counts)
+            made["image_index"] = torch.cat([made["image_index"][:0], *(parts[place] for place in places)])
+        if self.crossed:
+            made["picture_tokens"] = torch.tensor([counts[place] for place in places], dtype=torch.long)
+        return made
+
+    def batch(self, groups: Sequence[Sequence[Row]]) -> dict[str, Tensor]:
+        """Texts in rows of one length, padding on the right. `document_ids`: which text of its row a token is of."""
+        longest = max(sum(len(row.ids) for row in group) for group in groups)
+        longest += -longest % 16 or (0 if longest else 16)  # fewer shapes, which the matrix library caches
         fill = {"ids": self.processor.ids[0], "roles": PAD, "segments": 0, "positions": 0, "labels": IGNORE}
         names = {"input_ids": "ids", "token_roles": "roles", "segment_ids": "segments", "position_ids": "positions"}
         batch = {
-            name: torch.tensor([getattr(row, key) + [fill[key]] * (longest - len(row.ids)) for row in rows])
+            name: torch.tensor([padded([getattr(row, key) for row in group], fill[key], longest) for group in groups])
             for name, key in {**names, "labels": "labels"}.items()
         }
         batch["attention_mask"] = (batch["token_roles"] != PAD).long()
+        if any(len(group) > 1 for group in groups):
+            numbers = [[[number] * len(row.ids) for number, row in enumerate(group)] for group in groups]
+            batch["document_ids"] = torch.tensor([padded(number, -1, longest) for number in numbers])
         return batch
+
+
+def asked(prompt: Sequence[int], answer: Sequence[int]) -> list[int]:
+    """Labels of a prompt: its last token predicts the first of the answer."""
+    return [IGNORE] * (len(prompt) - 1) + list(answer[:1])
+
+
+def padded(parts: Sequence[Sequence[int]], fill: int, length: int) -> list[int]:
+    """The parts one after another, filled up to a length."""
+    joined = [value for part in parts for value in part]
+    return joined + [fill] * (length - len(joined))

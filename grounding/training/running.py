@@ -1,24 +1,45 @@
-"""Owns train_recipe(): a recipe's stages one after another, each resumed where it stopped, to one finished model."""
+"""Owns train_recipe(): a recipe's stages one after another, each resumed where it stopped, to one finished model.
+
+out/
+    recipe.json          the recipe
+    STAGE/
+        checkpoint-N/    see `checkpoints`
+        finished/        the stage's weights, adapters merged; where it lies, the stage is over
+        log.jsonl        losses, rates, speed; first the parameters of each part
+    model/               the finished model, for `grounding.load` and AutoModelForImageTextToText
+"""
 
 from __future__ import annotations
 
 import json
+import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 from transformers import TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.sources import SceneSource
-from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
+from grounding.data.whole_files import whole_file
+from grounding.errors import TrainingError
+from grounding.training import checkpoints
 from grounding.training.building import build
+from grounding.training.failures import Signals, memory_said
+from grounding.training.lesson_rows import LessonCollator
 from grounding.training.memory import keep_freed_memory
-from grounding.training.parts import freeze
+from grounding.training.parts import Moving, freeze, parts_table, table_text
+from grounding.training.passes import Collator, share_of
 from grounding.training.recipe import DataRecipe, Recipe, StageRecipe
 from grounding.training.recipe_files import plain
+from grounding.training.running_mean import RunningMean
+from grounding.training.same_run import FINISHED, RECIPE, check_same_run
+from grounding.training.spread import join_processes, wait_for_all
 from grounding.training.stage_trainer import StageTrainer
 from grounding.training.watching import callbacks_of
+from grounding.training.whole_folders import clean_up, whole_folder
 
 
 def open_mixture(data: tuple[DataRecipe, ...], recipe: Recipe) -> Mixture:
@@ -30,50 +51,153 @@ def open_mixture(data: tuple[DataRecipe, ...], recipe: Recipe) -> Mixture:
     return Mixture(sources, recipe.seed)
 
 
+def collator_of(recipe: Recipe, processor: Any) -> Collator:
+    """What makes tensors of lessons for a model that goes with this processor."""
+    return LessonCollator(processor, recipe.most_tokens, recipe.pack)
+
+
 def train_recipe(recipe: Recipe) -> Path:
-    """Runs or resumes a recipe; the folder of the finished model."""
-    recipe.out.mkdir(parents=True, exist_ok=True)
+    """Runs or resumes a recipe; the folder of the finished model.
+
+    Raises ConfigError where the folder holds another run, TrainingError where this one stops before its end, OutputError
+    where nothing can be written: what was saved before stays whole, and the same call goes on from there.
+    """
+    processes = join_processes()
+    share_of(recipe.batch_size, recipe.micro_batch, processes.num_processes)
+    check_same_run(recipe)
     keep_freed_memory()
-    (recipe.out / "recipe.json").write_text(json.dumps(plain(recipe), indent=1))
+    if processes.is_main_process:
+        prepare_folder(recipe)
+    wait_for_all()
     mixture = open_mixture(recipe.data, recipe)
     model, processor = build(recipe, mixture)
-    for stage in recipe.stages:
-        run_stage(recipe, stage, model, processor, mixture)
+    done = [stage for stage in recipe.stages if is_finished(recipe, stage)]
+    if done:
+        checkpoints.load_weights(model, recipe.out / done[-1].name / FINISHED / checkpoints.WEIGHTS)
+    for stage in recipe.stages[len(done) :]:
+        drawn = open_mixture(stage.data, recipe) if stage.data else mixture
+        model = run_stage(recipe, stage, model, processor, drawn)
     final = recipe.out / "model"
-    model.save_pretrained(final)
-    processor.save_pretrained(final)
+    if processes.is_main_process:
+        with whole_folder(final) as part:
+            model.save_pretrained(part)
+            processor.save_pretrained(part)
+    wait_for_all()
     return final
 
 
-def run_stage(
-    recipe: Recipe,
-    stage: StageRecipe,
-    model: GroundingForConditionalGeneration,
-    processor: GroundingProcessor,
-    mixture: Mixture,
-) -> None:
-    """One stage, from its last checkpoint where there is one."""
+def prepare_folder(recipe: Recipe) -> None:
+    """Clears what a killed run left half written, and writes the recipe down."""
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    for folder in (recipe.out, *(recipe.out / stage.name for stage in recipe.stages)):
+        clean_up(folder)
+    with whole_file(recipe.out / RECIPE) as file:
+        json.dump(plain(recipe), file, indent=1)
+
+
+def is_finished(recipe: Recipe, stage: StageRecipe) -> bool:
+    """Whether a stage has been brought to its end, with as many steps as the recipe gives it now."""
+    told = recipe.out / stage.name / FINISHED / "stage.json"
+    return told.is_file() and json.loads(told.read_text())["steps"] >= stage.steps
+
+
+def run_stage(recipe: Recipe, stage: StageRecipe, model: Any, processor: Any, mixture: Mixture) -> Any:
+    """One stage, from its last checkpoint where there is one; the model as the stage leaves it."""
     folder = recipe.out / stage.name
     folder.mkdir(parents=True, exist_ok=True)
+    moving = freeze(model, stage.train)
+    last = checkpoints.last_checkpoint(folder)
+    start = checkpoints.step_of(last) if last else 0
+    if last:
+        checkpoints.load_weights(model, last / checkpoints.WEIGHTS)
+    if start < stage.steps:
+        collator = collator_of(recipe, processor)
+        model = train_stage(recipe, stage, model, moving, collator, processor, mixture, last)
+        last = folder / f"checkpoint-{stage.steps}"
+    finish_stage(recipe, stage, model, last)
+    return model
+
+
+def train_stage(
+    recipe: Recipe,
+    stage: StageRecipe,
+    model: Any,
+    moving: Moving,
+    collator: Collator,
+    processor: Any,
+    mixture: Mixture,
+    last: Path | None,
+) -> Any:
+    """The steps that are left of a stage, down to its last checkpoint. A model that was shared out comes back anew."""
+    folder, start = recipe.out / stage.name, checkpoints.step_of(last) if last else 0
+    args = arguments_of(recipe, stage, folder)
+    if args.should_save:
+        tell_parts(recipe, stage, model, moving, folder, start)
+    if recipe.gradient_checkpointing:
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+    signals = Signals()
+    watchers = callbacks_of(recipe, stage)
+    trainer = StageTrainer(recipe, stage, mixture, collator, moving, start, signals, model, args, watchers)
+    with signals.caught(), memory_said(recipe, args.per_device_train_batch_size), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    wait_for_all()
+    if trainer.stopping and trainer.state.global_step < stage.steps:
+        raise TrainingError(
+            f"stopped by {signals.received.name if signals.received else 'another process'} behind step "
+            f"{trainer.state.global_step} of the stage {stage.name!r}, which is saved: the same command goes on from there"
+        )
+    if trainer.sharded:
+        return type(model)(model.config)
+    trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
+    return model
+
+
+def finish_stage(recipe: Recipe, stage: StageRecipe, model: nn.Module, last: Path) -> None:
+    """Puts into the model what the stage has come to by its last checkpoint, and keeps it as the stage's end."""
     freeze(model, stage.train)
-    last = get_last_checkpoint(str(folder))
-    start = json.loads((Path(last) / "trainer_state.json").read_text())["global_step"] if last else 0
-    args = TrainingArguments(
+    checkpoints.load_weights(model, last / checkpoints.WEIGHTS)
+    if (last / checkpoints.MEANS).is_file():
+        mean = RunningMean(model, recipe.ema)
+        mean.load(last / checkpoints.MEANS, 0)
+        mean.put_in()
+    if join_processes().is_main_process:
+        with whole_folder(recipe.out / stage.name / FINISHED) as part:
+            checkpoints.write(checkpoints.gather(checkpoints.named_tensors(model)), part / checkpoints.WEIGHTS)
+            (part / "stage.json").write_text(json.dumps({"steps": stage.steps, "stage": plain(stage)}, indent=1))
+    wait_for_all()
+
+
+def arguments_of(recipe: Recipe, stage: StageRecipe, folder: Path) -> TrainingArguments:
+    """What transformers' Trainer is told."""
+    processes = join_processes().num_processes
+    micro, passes = share_of(recipe.batch_size, recipe.micro_batch, processes)
+    cuda = torch.cuda.is_available()
+    return TrainingArguments(
         output_dir=str(folder),
         max_steps=stage.steps,
-        per_device_train_batch_size=recipe.micro_batch or recipe.batch_size,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=passes,
         bf16=recipe.bf16,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=not cuda,
         logging_steps=recipe.log_every,
+        logging_nan_inf_filter=False,
         save_steps=recipe.save_every,
-        save_total_limit=recipe.keep,
-        max_grad_norm=recipe.clip,
+        max_grad_norm=1.0,  # StageTrainer clips, by the recipe
         remove_unused_columns=False,
         ignore_data_skip=True,
         report_to=[],
         seed=recipe.seed,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=cuda,
+        ddp_find_unused_parameters=True,  # a layer behind the one whose features are taken gets no gradient
     )
-    watchers = callbacks_of(recipe, stage)
-    trainer = StageTrainer(recipe, stage, mixture, processor, start, model=model, args=args, callbacks=watchers)
-    trainer.train(resume_from_checkpoint=last)
+
+
+def tell_parts(recipe: Recipe, stage: StageRecipe, model: nn.Module, moving: Moving, folder: Path, start: int) -> None:
+    """The parameters of each part, in the log and on stderr."""
+    rows = parts_table(model, moving, stage)
+    line = {"step": start, "stage": stage.name, "processes": join_processes().num_processes, "parts": rows}
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    print(table_text(stage.name, rows), file=sys.stderr)
