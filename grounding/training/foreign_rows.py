@@ -35,7 +35,8 @@ class Asked:
 
     text: str
     images: list[Image.Image]
-    answers: list[str] = field(default_factory=list)
+    answers: list[str | list[int]] = field(default_factory=list)
+    """As text, or as the tokens that were written, the end among them where it was."""
     between: list[str] = field(default_factory=list)
     """Behind each answer but the last: what the chat template writes up to where the next one begins."""
 
@@ -115,10 +116,19 @@ class ForeignCollator:
         kind = self.processor.dtype
         return {name: value.to(kind) if value.is_floating_point() else value for name, value in made.items()}
 
-    def answer_ids(self, text: str) -> list[int]:
-        """The tokens that the model would write, its end aside."""
+    def text_ids(self, text: str) -> list[int]:
+        """The tokens of a text within a row."""
         ids: list[int] = self.processor.processor.tokenizer(text, add_special_tokens=False).input_ids
         return ids
+
+    def answer_ids(self, answer: str | list[int]) -> list[int]:
+        """The tokens that the model should write, the end last."""
+        if not isinstance(answer, str):
+            return answer
+        if self.processor.encodes:
+            ids: list[int] = self.processor.processor.tokenizer(answer).input_ids
+            return ids
+        return [*self.text_ids(answer), self.processor.end]
 
     def extended(self, rows: Sequence[Asked], per_token: dict[str, Tensor]) -> dict[str, Tensor]:
         """Questions with their answers behind them."""
@@ -153,7 +163,7 @@ class ForeignCollator:
         labels = [IGNORE] * length
         for number, answer in enumerate(row.answers):
             written = self.answer_ids(answer)
-            before = self.answer_ids(row.between[number - 1]) if number else []
+            before = self.text_ids(row.between[number - 1]) if number else []
             most = min(self.most_tokens, self.processor.places) if number else self.processor.places
             if length + len(ids) + len(before) + len(written) > most:
                 self.leave_out("answers that there is no room for", len(row.answers) - number)
@@ -161,14 +171,13 @@ class ForeignCollator:
             if number:
                 ids += before
                 labels += [IGNORE] * len(before)
-            labels[-1:] = [*written, self.processor.end]  # the place before each token predicts it
-            ids += written
+            labels[-1:] = written  # the place before each token predicts it
+            ids += written[:-1]
         return ids, labels
 
     def decoded(self, rows: Sequence[Asked]) -> dict[str, Tensor]:
         """Of families with an encoder: what the decoder reads, and what each place of it predicts."""
-        tokenizer = self.processor.processor.tokenizer
-        labels = [tokenizer(row.answers[0]).input_ids if row.answers else [IGNORE] for row in rows]
+        labels = [self.answer_ids(row.answers[0]) if row.answers else [IGNORE] for row in rows]
         for number, ids in enumerate(labels):
             if len(ids) > self.processor.places:
                 self.leave_out("answers that there is no room for")
