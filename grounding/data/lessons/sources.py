@@ -15,6 +15,7 @@ from grounding.data.lessons.lesson import Lesson
 from grounding.data.sample import Sample
 from grounding.data.scenes.generate import PictureOptions, ask
 from grounding.data.scenes.scene import make_scene
+from grounding.errors import InputError
 
 
 class Source(ABC):
@@ -41,26 +42,40 @@ class Source(ABC):
             ordinal += step
 
 
+class Order:
+    """Places 0 to `count` - 1, each once in an epoch, each epoch in an order that the seed and the epoch decide."""
+
+    def __init__(self, count: int, seed: int = 0, shuffle: bool = True) -> None:
+        """Without `shuffle` every epoch is in order. Raises InputError where there is no place."""
+        if count < 1:
+            raise InputError("there is no lesson to put in order: the source is empty")
+        self.count, self.seed, self.shuffle = count, seed, shuffle
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def place(self, ordinal: int) -> int:
+        """The place of an ordinal."""
+        epoch, at = divmod(ordinal, self.count)
+        if not self.shuffle:
+            return at
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(self.count))
+        return int(self._order[1][at])
+
+
 class ListedSource(Source):
     """Lessons of a list, each epoch in another order that the seed and the epoch decide."""
 
     def __init__(self, name: str, lessons: Sequence[Lesson], seed: int = 0, shuffle: bool = True) -> None:
         """`lessons` may make them when they are asked for."""
-        self.name, self.listed, self.seed, self.shuffle = name, lessons, seed, shuffle
-        self._order: tuple[int, np.ndarray] | None = None
+        self.name, self.listed = name, lessons
+        self._order = Order(len(lessons), seed, shuffle)
 
     @property
     def size(self) -> int:
         return len(self.listed)
 
     def lesson(self, ordinal: int) -> Lesson:
-        epoch, place = divmod(ordinal, len(self.listed))
-        if not self.shuffle:
-            return self.listed[place]
-        if self._order is None or self._order[0] != epoch:
-            generator = np.random.default_rng([self.seed, epoch])
-            self._order = (epoch, generator.permutation(len(self.listed)))
-        return self.listed[int(self._order[1][place])]
+        return self.listed[self._order.place(ordinal)]
 
 
 class PictureLessons(Sequence[Lesson]):

@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from grounding.codecs.base import BLANK, Codec
+from grounding.codecs.chat import ChatCodec
+from grounding.codecs.location import LocationCodec, place_tokens
 from grounding.data.lessons.lesson import Lesson, Turn, Words
 from grounding.data.sample import Sample
 from grounding.errors import InputError, PromptError
@@ -84,22 +86,30 @@ def _said(words: Words, codec: Codec, canvas: Canvas | None) -> tuple[str, str]:
     prompt, answer = words.prompt, words.answer
     if canvas is not None and words.prompt_regions:
         prompt = interleaved(prompt, words.prompt_regions, codec, canvas)
-    if canvas is not None and words.answer_regions:
-        if _answers_with_boxes(codec):
-            answer = codec.encode("answer", regions=words.answer_regions, text=answer, canvas=canvas)
-        else:
-            answer = interleaved(answer, words.answer_regions, codec, canvas)
-    return prompt, answer
+    if canvas is None or not words.answer_regions:
+        return prompt, answer
+    points = any(region.point is not None for region in words.answer_regions)
+    if points or not _answers_with_boxes(codec, bool(answer.strip())):
+        return prompt, interleaved(answer, words.answer_regions, codec, canvas)
+    if answer.strip():
+        return prompt, codec.encode("answer", regions=words.answer_regions, text=answer, canvas=canvas)
+    bare = [Region(region.box) for region in words.answer_regions]  # a box alone is what they answer where things are
+    return prompt, codec.encode("locate", regions=bare, canvas=canvas)
 
 
 @lru_cache(maxsize=64)
-def _answers_with_boxes(codec: Codec) -> bool:
-    """Whether the codec has a form of its own for answers in words with boxes; some leave the boxes out."""
-    if "answer" not in codec.tasks:
+def _answers_with_boxes(codec: Codec, words: bool) -> bool:
+    """Whether the codec has a form of its own for boxes among words, or for boxes alone; some leave them out."""
+    task = "answer" if words else "locate"
+    if task not in codec.tasks:
         return False
     canvas = Canvas.identity(100, 100)
-    written = codec.encode("answer", regions=[Region((10, 20, 30, 40), span=(0, 3))], text="cat", canvas=canvas)
-    return bool(codec.decode(written, canvas, task="answer").regions)
+    box = Region((10, 20, 30, 40), span=(0, 3) if words else None)
+    try:
+        written = codec.encode(task, regions=[box], text="cat" if words else "", canvas=canvas)
+    except InputError:
+        return False
+    return bool(codec.decode(written, canvas, task=task).regions)
 
 
 def interleaved(text: str, regions: Sequence[Region], codec: Codec, canvas: Canvas) -> str:
@@ -124,7 +134,12 @@ def interleaved(text: str, regions: Sequence[Region], codec: Codec, canvas: Canv
 
 
 def box_text(region: Region, codec: Codec, canvas: Canvas) -> str:
-    """One box as the family writes it, without a name. Raises InputError for families that write points only."""
+    """One box as the family writes it, without a name; one that is a point (no area, `point` set) as a point.
+
+    Raises InputError where the family writes only points, or no points among words.
+    """
+    if region.point is not None:
+        return _point_text(region.point, codec, canvas)
     pattern = OUT_OF_ANSWERS.get(codec.name)
     bare = Region(region.box, label="x" if pattern else None)
     try:
@@ -135,6 +150,15 @@ def box_text(region: Region, codec: Codec, canvas: Canvas) -> str:
         pattern = IN_LISTS
     found = pattern.search(written) if pattern else None
     return found[0] if found else written
+
+
+def _point_text(point: tuple[float, float], codec: Codec, canvas: Canvas) -> str:
+    x, y = point
+    if isinstance(codec, LocationCodec):
+        return place_tokens(codec.rule, None, point, canvas)
+    if isinstance(codec, ChatCodec) and codec.surface.points:
+        return codec.write_boxes([codec.bins((x, y, x, y), canvas)[:2]])
+    raise InputError(f"{codec.name} writes no points among words")
 
 
 def _reason(turn: Turn, codec: Codec, error: InputError) -> str:
