@@ -8,6 +8,7 @@ from typing import Any
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from grounding.errors import ConfigError
+from grounding.model.coordinates import check_channels
 
 RESIZES = ("squash", "pad", "llava_next", "internvl", "native")
 """Ways in which a picture becomes what a vision encoder sees; `tiling` has them."""
@@ -170,6 +171,9 @@ class GroundingConfig(PreTrainedConfig):
     attention: str = "prefix"
     """Who sees whom: "prefix" (pictures and the prompt see themselves whole, the answer what is before it) or "causal"
     (everything what is before it, as a language model was pretrained)."""
+    patch_coordinates: int = 0
+    """Channels with each patch's row and column beside its features, for encoders whose features don't tell; four
+    divides them."""
     line_ends: bool = False
     """Whether a learned token may end a line of image tokens, as in LLaVA-NeXT."""
     resize: str = "squash"
@@ -204,6 +208,7 @@ class GroundingConfig(PreTrainedConfig):
             self.location_token_id = words
         if self.resize not in RESIZES:
             raise ConfigError(f"resize {self.resize!r} is not known: {', '.join(RESIZES)}")
+        check_channels(self.patch_coordinates)
         if self.attention not in ("prefix", "causal"):
             raise ConfigError(f"attention {self.attention!r} is not known: prefix or causal")
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", True))

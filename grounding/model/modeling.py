@@ -24,6 +24,7 @@ from grounding.errors import InputError
 from grounding.model.blocks import Norm, init_linear
 from grounding.model.cache import RowCache
 from grounding.model.configuration import GroundingConfig
+from grounding.model.coordinates import append_coordinates
 from grounding.model.cross_attention import Shown, checkpoint_with_pictures, showing
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, build_fusion
 from grounding.model.generating import PictureGeneration
@@ -73,6 +74,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
                 module._is_hf_initialized = True  # what transformers would draw anew, it leaves alone by this
         width = int(config.text_config.hidden_size)
         features = vision_width(self.vision, config.vision_feature_layer)
+        features += config.patch_coordinates
         self.projector = build_projector(config.projector, features, width, config.projector_options)
         self.fusion: Any = build_fusion(config.fusion, self.language, width, config.fusion_options)
         self.line_end = nn.Parameter(torch.zeros(width)) if config.line_ends else None
@@ -139,7 +141,10 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         (M, 2) says which each takes."""
         layer = self.config.vision_feature_layer
         patches = patch_features(self.vision, pixel_values.to(self.dtype), layer, spatial_shapes)
-        features: Tensor = project(self.projector, patches, feature_shapes(self.config.vision_config, spatial_shapes))
+        shapes = feature_shapes(self.config.vision_config, spatial_shapes)
+        if self.config.patch_coordinates:
+            patches = append_coordinates(patches, self.config.patch_coordinates, shapes)
+        features: Tensor = project(self.projector, patches, shapes)
         if image_index is None:
             return features
         view, place = image_index.unbind(1)
