@@ -53,6 +53,7 @@ class ForeignCollator:
         """`most_tokens`: of a conversation; answers behind that are left out, the first is kept wherever the model has
         room for it. `left_out` counts what was."""
         self.processor, self.most_tokens = processor, most_tokens
+        self.coordinates = processor.locations
         self.left_out: Counter[str] = Counter()
 
     def __call__(self, lessons: Sequence[Lesson]) -> dict[str, Tensor]:

@@ -28,6 +28,8 @@ from grounding.errors import TrainingError
 from grounding.training import checkpoints
 from grounding.training.building import build
 from grounding.training.failures import Signals, memory_said
+from grounding.training.foreign import ForeignProcessor
+from grounding.training.foreign_rows import ForeignCollator
 from grounding.training.lesson_rows import LessonCollator
 from grounding.training.memory import keep_freed_memory
 from grounding.training.parts import Moving, freeze, parts_table, table_text
@@ -53,6 +55,8 @@ def open_mixture(data: tuple[DataRecipe, ...], recipe: Recipe) -> Mixture:
 
 def collator_of(recipe: Recipe, processor: Any) -> Collator:
     """What makes tensors of lessons for a model that goes with this processor."""
+    if isinstance(processor, ForeignProcessor):
+        return ForeignCollator(processor, recipe.most_tokens)
     return LessonCollator(processor, recipe.most_tokens, recipe.pack)
 
 

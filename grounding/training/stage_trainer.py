@@ -113,6 +113,8 @@ class StageTrainer(Trainer):
     @property
     def coordinates(self) -> tuple[int, int]:
         """Id of the first of the tokens that each stand for a coordinate, and how many there are; 0 where none do."""
+        if (known := getattr(self.collator, "coordinates", None)) is not None:
+            return int(known[0]), int(known[1])
         config = self.accelerator.unwrap_model(self.model).config
         first, bins = getattr(config, "location_token_id", None), getattr(config, "num_locations", 0)
         planar = getattr(config, "codec", "location") == "kosmos-2"  # its tokens stand for patches: two coordinates
