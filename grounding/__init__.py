@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # `as` hands a name on to those who check their types strictl
         OutputError as OutputError,
         PromptError as PromptError,
         PromptTooLongError as PromptTooLongError,
+        TrainingError as TrainingError,
         UnknownCodecError as UnknownCodecError,
         UnknownModelError as UnknownModelError,
         UnreadableImageError as UnreadableImageError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # `as` hands a name on to those who check their types strictl
         open_url as open_url,
     )
     from grounding.masks import Mask as Mask
+    from grounding.model.location_tokens import add_location_tokens as add_location_tokens
     from grounding.result import Grounding as Grounding, Problem as Problem, Region as Region
 
 _HOME = {
@@ -64,12 +66,14 @@ _HOME = {
         "OutputError",
         "PromptError",
         "PromptTooLongError",
+        "TrainingError",
         "UnknownCodecError",
         "UnknownModelError",
         "UnreadableImageError",
     ),
     "grounding.images": ("Canvas", "ImageLimits", "open_image", "open_url"),
     "grounding.masks": ("Mask",),
+    "grounding.model.location_tokens": ("add_location_tokens",),
     "grounding.result": ("Grounding", "Problem", "Region"),
 }
 _HOME_OF = {name: module for module, names in _HOME.items() for name in names}
