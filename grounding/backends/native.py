@@ -22,6 +22,7 @@ from grounding.model import GroundingForConditionalGeneration, GroundingProcesso
 from grounding.model.answers import Row
 from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer
 from grounding.model.looking import attention_over_patches, coordinate_places
+from grounding.model.processing import CROSS_ATTENTION
 from grounding.result import Grounding, Region
 
 FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
@@ -93,7 +94,8 @@ class Native(Grounder):
     def __init__(
         self, name: str, model: Any, processor: GroundingProcessor, options: DecodeOptions, *, constrained: bool = True
     ) -> None:
-        """`constrained`: whether the codec's grammar keeps answers well-formed; without it the model writes freely."""
+        """`constrained`: whether the codec's grammar keeps answers well-formed; without it the model writes freely, as
+        does one whose boxes are not our location tokens."""
         self.name = name
         self.codec = processor.codec_object
         self.model = model
@@ -116,16 +118,29 @@ class Native(Grounder):
 
     @property
     def patch_grid(self) -> tuple[int, int]:
-        """Patches along one side of the square that the model sees, and the side of a patch in its pixels."""
-        side = round(self.processor.image_tokens**0.5)
+        """Patches along one side of the square that the model sees, and the side of a patch in its pixels.
+
+        Raises ConfigError where it sees something else, or nothing that stands for a place.
+        """
+        pictures, tokens = self.processor.image_processor, self.processor.image_tokens
+        side = round(tokens**0.5)
+        if pictures.resize != "squash" or pictures.grid != [side, side] or self.processor.fusion == CROSS_ATTENTION:
+            raise ConfigError(
+                f"{self.name} shows pictures as {pictures.resize!r} with features {pictures.grid}, by "
+                f"{self.processor.fusion}: where it looked is read of one square, a token for each patch"
+            )
         return side, self.model.config.image_size // side
 
     def look(self, image: Any, question: Question, answer: Grounding, region: int) -> NDArray[np.float64]:
         """(side, side) where the model looked while it wrote the box of `answer.regions[region]`, 0 to 1.
 
         `question`: what was asked of `image`. Rows from top to bottom of what the model sees, which is the whole
-        picture squashed to a square. Raises InputError where the answer has no coordinates for that region.
+        picture squashed to a square. Raises InputError where the answer has no coordinates for that region, ConfigError
+        for a model that looks in another way.
         """
+        if self.decoder.compiler is None:
+            raise ConfigError(f"{self.name} writes boxes in {self.codec.name!r}: this is read of location tokens alone")
+        _ = self.patch_grid
         picture = open_image(image)
         text = answer.text if answer.raw is None else answer.raw
         if not 0 <= region < len(answer.regions):
@@ -152,7 +167,8 @@ class Native(Grounder):
         self.processor.encode_prompts([prompt])
 
     def _ask(self, request: Request) -> Ask:
-        grammar = self._grammar(request) if self.constrained else None
+        limited = self.constrained and self.decoder.compiler is not None
+        grammar = self._grammar(request) if limited else None
         return Ask(request.image, request.prompt, request.canvas, request.question.task, grammar)
 
     def _grammar(self, request: Request) -> Grammar:

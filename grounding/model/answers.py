@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -67,19 +68,20 @@ class Row:
         self.coordinates.append(coordinate)
 
 
-class Reader:
-    """Reads rows of tokens.
+class PlainReader:
+    """Reads rows of tokens with any codec.
 
-    A box takes the coordinates that its tokens stand for, which lie between the bins; its score is the geometric mean
-    of the four tokens' probabilities, times the probability that there is anything to find.
+    A box is what the codec reads; its score is the geometric mean of the probabilities of the tokens that spell its
+    numbers, and None where these can't be told.
     """
 
-    def __init__(self, processor: GroundingProcessor, first: int, bins: int) -> None:
-        """`first`: the id of the location token of bin 0."""
-        self.processor, self.first, self.bins = processor, first, bins
+    def __init__(self, processor: GroundingProcessor) -> None:
+        self.processor = processor
+        self.per_box = 2 if processor.codec_object.name == "kosmos-2" else 4
+        """How many numbers a box has: in Kosmos-2 its two patches."""
 
     def read(self, ask: Ask, row: Row, decoded: Decoded | None = None) -> ModelAnswer:
-        """The row's text, decoded, with finer boxes and scores, without boxes said twice."""
+        """The row's text, decoded, with finer boxes where there are any, and scores; without boxes said twice."""
         end = self.processor.ids[2]
         text = self.processor.text(row.ids)
         decoded = decoded or self.processor.codec_object.decode(text, ask.canvas, task=ask.task)
@@ -87,7 +89,7 @@ class Reader:
         if row.ids[-1] != end:
             problems.append(Problem("truncated", f"cut after {len(row.ids)} tokens", (len(text), len(text))))
         regions: list[Region] = []
-        for region in self.finer(ask, row, text, decoded.regions):
+        for region in self.whole(ask, row, text, decoded):
             if repeats(region, regions):
                 span = region.span if decoded.text is None else None  # else it counts the characters of another text
                 problems.append(Problem("duplicate", "a box that was written before; kept once", span))
@@ -96,6 +98,82 @@ class Reader:
         return ModelAnswer(
             text, tuple(row.ids), tuple(row.probabilities), tuple(regions), tuple(problems), row.presence
         )
+
+    def whole(self, ask: Ask, row: Row, text: str, decoded: Decoded) -> list[Region]:
+        """The regions of the whole answer, with scores: what the codec reads of it when cut before each box."""
+        if not decoded.regions:
+            return []
+        stream = self.processor.codec_object.stream(ask.canvas, task=ask.task)
+        places = number_places(text, self.per_box)
+        cuts = [*(numbers[0][0] for numbers in places[1:]), len(text)]
+        regions: list[Region] = []
+        done = 0
+        for cut in cuts:
+            regions += self.finer(ask, row, text[:cut], stream.feed(text[done:cut]))
+            done = cut
+        regions += self.finer(ask, row, text, stream.close().regions[len(regions) :])
+        return regions
+
+    def finer(self, ask: Ask, row: Row, text: str, regions: Sequence[Region]) -> list[Region]:
+        """The regions that were just completed by the end of `text`, with scores: theirs are its last boxes."""
+        if not regions or any(region.mask is not None for region in regions):
+            return list(regions)
+        places = number_places(text, self.per_box)[-len(regions) :]
+        if len(places) < len(regions):
+            return list(regions)
+        ends = self._ends(row.ids)
+        return [
+            replace(region, score=_spelled(numbers, ends, row.probabilities))
+            for region, numbers in zip(regions, places, strict=True)
+        ]
+
+    def _ends(self, ids: Sequence[int]) -> list[int]:
+        """How many characters of the answer are written after each token."""
+        texts = (self.processor.text(ids[: place + 1]) for place in range(len(ids)))
+        return [len(text.rstrip("\ufffd")) for text in texts]  # the last bytes of a character may be still to come
+
+
+_NUMBER = r"(?:<[a-z_]*\d+>|\d+(?:\.\d+)?)"
+_RUN = re.compile(rf"{_NUMBER}(?:[\s,()]*{_NUMBER})*", re.IGNORECASE)
+
+
+def number_places(text: str, per_box: int) -> list[list[tuple[int, int]]]:
+    """(start, end) of the numbers of each box in `text`, in order: numbers with nothing but commas, blanks or round
+    brackets between them, `per_box` for a box; what is not a multiple of that is none."""
+    boxes = []
+    for run in _RUN.finditer(text):
+        spans = [match.span() for match in re.compile(_NUMBER, re.IGNORECASE).finditer(text, *run.span())]
+        if len(spans) % per_box == 0:
+            boxes += [spans[at : at + per_box] for at in range(0, len(spans), per_box)]
+    return boxes
+
+
+def _spelled(numbers: Sequence[tuple[int, int]], ends: Sequence[int], probabilities: Sequence[float]) -> float:
+    """The geometric mean of the probabilities of the tokens that write these characters; each token writes those from
+    the end of the one before it to its own."""
+    starts = [0, *ends[:-1]]
+    held = [
+        probability
+        for start, end, probability in zip(starts, ends, probabilities, strict=True)
+        if any(start < last and end > first for first, last in numbers)
+    ]
+    return geometric_mean(held)
+
+
+class Reader(PlainReader):
+    """Reads rows of location tokens.
+
+    A box takes the coordinates that its tokens stand for, which lie between the bins; its score is the geometric mean
+    of the four tokens' probabilities, times the probability that there is anything to find.
+    """
+
+    def __init__(self, processor: GroundingProcessor, first: int, bins: int) -> None:
+        """`first`: the id of the location token of bin 0."""
+        super().__init__(processor)
+        self.first, self.bins = first, bins
+
+    def whole(self, ask: Ask, row: Row, text: str, decoded: Decoded) -> list[Region]:
+        return self.finer(ask, row, text, decoded.regions)
 
     def finer(self, ask: Ask, row: Row, text: str, regions: Sequence[Region]) -> list[Region]:
         """The regions of `text` with coordinates between the bins, and scores. Boxes are known again by their bins."""
@@ -141,8 +219,12 @@ class Reader:
 
     def _score(self, row: Row, held: Sequence[float]) -> float:
         """The geometric mean of what the coordinates' windows hold, times the probability of presence."""
-        score = math.prod(held) ** (1 / max(1, len(held))) * (1.0 if row.presence is None else row.presence)
-        return min(max(score, 0.0), 1.0)
+        return min(max(geometric_mean(held) * (1.0 if row.presence is None else row.presence), 0.0), 1.0)
+
+
+def geometric_mean(probabilities: Sequence[float]) -> float:
+    """At most 1, which is also that of none."""
+    return min(math.prod(probabilities) ** (1 / max(1, len(probabilities))), 1.0)
 
 
 def _ordered(box: Sequence[Any]) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """Owns the writing of answers: one picture and many phrases, coordinates between the bins, and streaming.
 
-A picture's keys and values are computed once and serve every phrase asked of it. A coordinate is the mean of the
-distribution in a window around its mode, which is finer than a bin and steadier than its best token; what the window
-holds is its probability.
+A picture's keys and values are computed once and serve every phrase asked of it. Where the box language is that of our
+location tokens, a coordinate is the mean of the distribution in a window around its mode, which is finer than a bin and
+steadier than its best token; what the window holds is its probability. Any other box language is written token by
+token, the likeliest each time, and read by its codec.
 """
 
 from __future__ import annotations
@@ -11,25 +12,30 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional as F
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import DynamicCache
 
-from grounding.errors import ConfigError, PromptTooLongError
-from grounding.model.answers import Ask, ModelAnswer, Reader, Row, repeats
+from grounding.errors import ConfigError, InputError, PromptTooLongError
+from grounding.model.answers import Ask, ModelAnswer, PlainReader, Reader, Row, repeats
 from grounding.model.automaton import GrammarCompiler
+from grounding.model.building import check_fit
 from grounding.model.cache import RowCache, rows_of
 from grounding.model.constrain import GrammarLogitsProcessor
 from grounding.model.fusion import PAD, PROMPT
 from grounding.model.modeling import GroundingForConditionalGeneration
-from grounding.model.processing import GroundingProcessor
+from grounding.model.picture_cache import PictureEncoder, Pictures
+from grounding.model.processing import CROSS_ATTENTION, GroundingProcessor
 from grounding.result import Region
 
 __all__ = ["Ask", "DecodeOptions", "Decoder", "ModelAnswer", "Timing"]
 
+LOCATIONS = "location"
+"""The box language of our location tokens."""
+Started = tuple[Tensor, "RowCache | DynamicCache", Tensor | None, Tensor]
+"""Of rows whose prompts were read: logits (B, V), keys and values, mask (B, K) or None, the next position (B,)."""
 SMOOTHING = 9
 """Bins over which mass is summed to find a coordinate's mode: what training spreads over neighbours counts together."""
 WINDOW = 12
@@ -49,7 +55,7 @@ class DecodeOptions:
     batch_size: int = 64
     """Rows that are written together."""
     picture_batch: int = 32
-    """Pictures that are encoded together."""
+    """Views of pictures that are encoded together."""
 
     def __post_init__(self) -> None:
         for name in ("max_new_tokens", "batch_size", "picture_batch"):
@@ -83,50 +89,38 @@ class Decoder:
         options: DecodeOptions | None = None,
     ) -> None:
         self.model, self.processor, self.options = model.eval(), processor, options or DecodeOptions()
+        check_fit(model, processor)
         self.bins = model.config.num_locations
         self.first = int(model.config.location_token_id or 0)
-        self.compiler = GrammarCompiler(processor.tokenizer, size=int(model.config.text_config.vocab_size))
-        check_pair(model, processor, self.compiler.first)
-        self.reader = Reader(processor, self.first, self.bins)
+        self.compiler: GrammarCompiler | None = None
+        self.reader: Reader | PlainReader = PlainReader(processor)
+        if processor.codec == LOCATIONS:
+            self.compiler = GrammarCompiler(processor.tokenizer, size=int(model.config.text_config.vocab_size))
+            if self.first != self.compiler.first:
+                raise ConfigError(
+                    f"location_token_id is {self.first} for the model and {self.compiler.first} for its processor: "
+                    "load both from one directory"
+                )
+            self.reader = Reader(processor, self.first, self.bins)
+        self.pictures = PictureEncoder(model, processor, self.options.picture_batch)
         self.timing = Timing()
-        self._last: tuple[Tensor, Cache] | None = None
         self._offsets = torch.arange(-WINDOW, WINDOW + 1, device=model.device)
 
     # ---- pictures
 
     def forget(self) -> None:
         """Let go of the last picture: the next question encodes it anew. For timing, and after a change of weights."""
-        self._last = None
+        self.pictures.forget()
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Image]) -> Cache:
-        """Keys and values of pictures, at most `picture_batch` of them at a time in memory of the encoder."""
+    def encode(self, images: Sequence[Image]) -> Pictures:
+        """Keys and values of pictures, at most `picture_batch` views at a time in memory of the encoder."""
         start = time.perf_counter()
-        model, prepare = self.model, self.processor.image_processor
-        pixels = torch.from_numpy(np.stack([prepare.pixels(image) for image in images]))
-        last = self._last  # once: another thread may ask of another picture meanwhile
-        if len(images) == 1 and last is not None and self._knows(last, pixels):
-            return last[1]
-        size = self.options.picture_batch
-        caches = [
-            model.image_cache(prepare.scale(pixels[at : at + size]).to(model.device, model.dtype))
-            for at in range(0, len(pixels), size)
-        ]
-        cache = caches[0]
-        for number, layer in enumerate(cache.layers):
-            if len(caches) > 1:
-                layer.keys = torch.cat([c.layers[number].keys for c in caches])
-                layer.values = torch.cat([c.layers[number].values for c in caches])
-        if len(images) == 1:
-            self._last = (pixels, cache)
-        self._note("vision", start)
-        self.timing.pictures += len(images)
-        return cache
-
-    def _knows(self, last: tuple[Tensor, Cache], pixels: Tensor) -> bool:
-        """Whether these are the very pixels of the last picture, and its keys and values are still of use."""
-        keys = last[1].layers[0].keys
-        return torch.equal(pixels, last[0]) and (keys.device, keys.dtype) == (self.model.device, self.model.dtype)
+        pictures, fresh = self.pictures.encode(images)
+        if fresh:
+            self._note("vision", start)
+            self.timing.pictures += len(images)
+        return pictures
 
     # ---- answers
 
@@ -198,42 +192,86 @@ class Decoder:
 
     def _steps(self, asks: Sequence[Ask]) -> Iterator[Row]:
         """Every row after every token it has written; the last time it comes out it is whole."""
+        if self.compiler is None and any(ask.grammar is not None for ask in asks):
+            raise InputError(f"answers in {self.processor.codec!r} follow no grammar here: leave Ask.grammar out")
         images = list({id(ask.image): ask.image for ask in asks}.values())
+        numbers = {id(image): number for number, image in enumerate(images)}
+        which = [numbers[id(ask.image)] for ask in asks]
+        prompts = self.processor.encode_prompts([ask.prompt for ask in asks])
+        sizes = self.pictures.counts(images)
+        counts = [sizes[number] for number in which]
+        rows = [
+            Row(place, self._room(count, prompt, ask))
+            for place, (prompt, ask, count) in enumerate(zip(prompts, asks, counts, strict=True))
+        ]
+        # the one token of a picture beside the text sees the prompt, where prompts see themselves whole
+        marked = self.processor.fusion == CROSS_ATTENTION and self.model.config.attention == "prefix"
+        if marked or any(self.processor.ids[3] in prompt for prompt in prompts):
+            started = self._start_whole(images, which, prompts)
+        else:
+            started = self._start_after(images, which, prompts, max(row.room for row in rows))
+        yield from self._follow(asks, rows, *started)
+
+    def _start_after(
+        self, images: Sequence[Image], which: Sequence[int], prompts: Sequence[Sequence[int]], room: int
+    ) -> Started:
+        """Prompts behind the pictures they are about, whose keys and values are there."""
         pictures = self.encode(images)
         start = time.perf_counter()
         model, device = self.model, self.model.device
-        numbers = {id(image): number for number, image in enumerate(images)}
-        which = torch.tensor([numbers[id(ask.image)] for ask in asks], device=device)
-        prompts = self.processor.encode_prompts([ask.prompt for ask in asks])
-        longest, count = max(map(len, prompts)), pictures.get_seq_length()
-        rows = [
-            Row(place, self._room(count, prompt, ask))
-            for place, (prompt, ask) in enumerate(zip(prompts, asks, strict=True))
-        ]
+        chosen = torch.tensor(which, device=device)
+        longest = max(map(len, prompts))
         pad = self.processor.ids[0]
-        ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
+        ids = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in prompts], device=device)
         roles = torch.tensor([[PAD] * (longest - len(p)) + [PROMPT] * len(p) for p in prompts], device=device)
-        padded = any(len(p) < longest for p in prompts)
-        mask = torch.cat([roles.new_ones(len(asks), count), (roles != PAD).long()], 1) if padded else None
+        seen, mask = pictures.mask, None
+        if seen is not None or any(len(p) < longest for p in prompts):
+            before = roles.new_ones(len(prompts), max(pictures.counts)) if seen is None else seen[chosen]
+            mask = torch.cat([before, (roles != PAD).long()], 1)
+        counts = torch.tensor([pictures.counts[number] for number in which], device=device)
         lengths = torch.tensor([len(p) for p in prompts], device=device)
-        positions = (torch.arange(longest, device=device) - (longest - lengths[:, None])).clamp_min(0) + count
+        places = torch.arange(longest, device=device) - (longest - lengths[:, None])
         cache: RowCache | DynamicCache
         if model.own_language:
-            room = longest + max(row.room for row in rows)
-            cache = RowCache(pictures, which, room, model.language.embedding.weight)
+            cache = RowCache(pictures.cache, chosen, longest + room, model.language.embedding.weight)
         else:
-            cache = rows_of(pictures, which)
+            cache = rows_of(pictures.cache, chosen)
         logits = model(
             input_ids=ids,
             past_key_values=cache,
             attention_mask=mask,
             token_roles=roles,
-            position_ids=positions,
+            position_ids=places.clamp_min(0) + counts[:, None],
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
         self._note("prefill", start)
-        yield from self._follow(asks, rows, logits.float(), cache, mask, lengths + count)
+        return logits.float(), cache, mask, lengths + counts
+
+    def _start_whole(self, images: Sequence[Image], which: Sequence[int], prompts: Sequence[Sequence[int]]) -> Started:
+        """Prompts with their pictures among the words, read as a whole."""
+        start = time.perf_counter()
+        model, processor, device = self.model, self.processor, self.model.device
+        pictures = self.pictures.shown(images, which)
+        self._note("vision", start)
+        self.timing.pictures += len(images)
+        start = time.perf_counter()
+        counts = pictures["picture_tokens"].tolist()
+        rows = [processor.with_pictures(prompt, [count]) for prompt, count in zip(prompts, counts, strict=True)]
+        longest = max(map(len, rows))
+        pad = processor.ids[0]
+        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device)
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
+        output = model(
+            input_ids=ids,
+            attention_mask=mask,
+            past_key_values=DynamicCache(),
+            use_cache=True,
+            logits_to_keep=1,
+            **pictures,
+        )
+        self._note("prefill", start)
+        return output.logits[:, -1].float(), output.past_key_values, mask, mask.sum(1)
 
     def _follow(
         self,
@@ -245,13 +283,14 @@ class Decoder:
         positions: Tensor,
     ) -> Iterator[Row]:
         """Token by token, dropping rows that have ended."""
-        options, end = self.options, self.processor.ids[2]
-        limits = GrammarLogitsProcessor(
-            [ask.grammar for ask in asks], self.compiler, presence_threshold=options.presence_threshold
-        )
+        end, limits = self.processor.ids[2], None
+        if self.compiler is not None:
+            limits = GrammarLogitsProcessor(
+                [ask.grammar for ask in asks], self.compiler, presence_threshold=self.options.presence_threshold
+            )
         start = time.perf_counter()
-        tokens, probabilities, coordinates = self._choose(limits.apply(logits))
-        if limits.present is not None:
+        tokens, probabilities, coordinates = self._choose(limits.apply(logits) if limits else logits)
+        if limits is not None and limits.present is not None:
             for row, present in zip(rows, limits.present.tolist(), strict=True):
                 row.presence = None if present != present else present
         while True:
@@ -264,7 +303,8 @@ class Decoder:
             if not going:
                 return
             start = time.perf_counter()
-            limits.advance(tokens)
+            if limits is not None:
+                limits.advance(tokens)
             if len(going) < len(rows):
                 going = gaps_filled(going)
                 kept = torch.tensor(going, device=positions.device)
@@ -274,25 +314,33 @@ class Decoder:
                     cache.batch_select_indices(kept)
                 mask = None if mask is None else mask[kept]
                 positions = positions[kept]
-                limits.select(going)
+                if limits is not None:
+                    limits.select(going)
                 rows = [rows[number] for number in going]
             if mask is not None:
                 mask = F.pad(mask, (0, 1), value=1)
-            logits = self.model(
-                input_ids=torch.tensor([[row.ids[-1]] for row in rows], device=positions.device),
-                past_key_values=cache,
-                attention_mask=mask,
-                position_ids=positions[:, None],
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
+            logits = (
+                self.model(
+                    input_ids=torch.tensor([[row.ids[-1]] for row in rows], device=positions.device),
+                    past_key_values=cache,
+                    attention_mask=mask,
+                    position_ids=positions[:, None],
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                .logits[:, -1]
+                .float()
+            )
             positions = positions + 1
-            tokens, probabilities, coordinates = self._choose(limits.apply(logits.float()))
+            tokens, probabilities, coordinates = self._choose(limits.apply(logits) if limits else logits)
 
     def _choose(self, scores: Tensor) -> tuple[list[int], list[float], list[float | None]]:
         """Of allowed scores (B, V): each row's token, its probability, and the coordinate it stands for, if any."""
         first, bins = self.first, self.bins
         probabilities = scores.softmax(1)
+        if self.compiler is None:
+            best, token = probabilities.max(1)
+            return token.tolist(), best.tolist(), [None] * len(scores)
         spread = probabilities[:, first : first + bins]
         mass = spread.sum(1)
         if self.options.expectation:
@@ -339,21 +387,6 @@ class Decoder:
         if self.model.device.type == "cuda":
             torch.cuda.synchronize()
         setattr(self.timing, part, getattr(self.timing, part) + time.perf_counter() - start)
-
-
-def check_pair(model: GroundingForConditionalGeneration, processor: GroundingProcessor, first: int) -> None:
-    """Raises ConfigError where model and processor don't belong together; `first`: the tokenizer's id of bin 0."""
-    config = model.config
-    for what, mine, theirs in (
-        ("location_token_id", config.location_token_id, first),
-        ("image_token_id", config.image_token_id, processor.ids[3]),
-        ("codec", config.codec, processor.codec),
-        ("resize", config.resize, processor.image_processor.resize),
-    ):
-        if mine != theirs:
-            raise ConfigError(
-                f"{what} is {mine!r} for the model and {theirs!r} for its processor: load both from one directory"
-            )
 
 
 def gaps_filled(rows: Sequence[int]) -> list[int]:

@@ -36,6 +36,7 @@ class GroundingImageProcessor(BaseImageProcessor):
         std: Sequence[float] = (0.5, 0.5, 0.5),
         fill: Sequence[int] = (0, 0, 0),
         grid: Sequence[int] | None = None,
+        cell: float | None = None,
         line_ends: bool = False,
         resize_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -43,7 +44,8 @@ class GroundingImageProcessor(BaseImageProcessor):
         """`size`: the side of a square view, px. `fill`: the colour of bars beside a picture, 0 to 255.
 
         `grid`: rows and columns of features that encoder and projector give for a square view, or (latents, 0);
-        layouts need it, and GroundingProcessor fills it in. `line_ends`: whether a learned token ends each line of
+        layouts need it, and GroundingProcessor fills it in. `cell`: the side of what a feature stands for, px of the
+        view, where features do not divide it evenly. `line_ends`: whether a learned token ends each line of
         features, as `config.line_ends` of the model. `resize_options`: those of the class that `tiling.PLANS` names.
         Raises ConfigError.
         """
@@ -51,7 +53,7 @@ class GroundingImageProcessor(BaseImageProcessor):
         self.size, self.resize = size, resize
         self.mean, self.std, self.fill = list(mean), list(std), list(fill)
         self.grid = None if grid is None else [int(side) for side in grid]
-        self.line_ends = line_ends
+        self.cell, self.line_ends = cell, line_ends
         self.resize_options = dict(resize_options or {})
         pick_plan(resize, self.resize_options)
         if len(self.fill) != 3 or not all(0 <= value <= 255 for value in self.fill):
@@ -78,7 +80,7 @@ class GroundingImageProcessor(BaseImageProcessor):
                 "or let processor_for make it"
             )
         rows, columns = self.grid
-        return _layout(self.plan, width, height, View(self.size, (rows, columns), self.line_ends))
+        return _layout(self.plan, width, height, View(self.size, (rows, columns), self.line_ends, self.cell))
 
     # ---- pixels
 
@@ -91,8 +93,8 @@ class GroundingImageProcessor(BaseImageProcessor):
         return np.asarray(self.canvas(*image.size).apply(image, fill=self._fill))
 
     def views(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Of an RGB picture: (V, S, S, 3) uint8 squares; or (1, patches, p * p * 3) where it keeps its shape, row by row
-        as SigLIP 2 takes them: of each patch its pixels row by row, of each pixel red, green and blue."""
+        """Of an RGB picture: (V, S, S, 3) uint8 squares; or (1, patches, p * p * 3) of its own shape, as SigLIP 2
+        takes them: patches row by row, of each its pixels row by row, of each of those red, green and blue."""
         if self.resize in ONE_SQUARE:
             return self.pixels(image)[None]
         canvas = self.canvas(*image.size)
@@ -141,7 +143,7 @@ class GroundingImageProcessor(BaseImageProcessor):
             values["spatial_shapes"] = torch.tensor(shapes)
         if index or not all(layout.plain for layout in layouts):
             starts = np.cumsum([0, *(len(layout.views) for layout in layouts)])
-            parts = [layout.tokens + [start, 0] for layout, start in zip(layouts, starts, strict=False)]
+            parts = [layout.tokens + np.array([start, 0]) for layout, start in zip(layouts, starts, strict=False)]
             values["image_index"] = torch.from_numpy(np.concatenate(parts))
         return values
 

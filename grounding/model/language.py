@@ -25,6 +25,8 @@ def coordinate_features(bins: int, frequencies: int) -> Tensor:
 
     From half a wave over the picture to a wave every four bins; slow waves are louder, so that neighbours start alike.
     """
+    if not bins:
+        return torch.empty(0, 2 * frequencies + 2)
     coordinates = torch.arange(bins, dtype=torch.float64) / (bins - 1)
     waves = torch.exp(torch.linspace(math.log(0.5), math.log(bins / 4), frequencies, dtype=torch.float64))
     angles = 2 * math.pi * coordinates[:, None] * waves
@@ -48,7 +50,7 @@ class TokenEmbedding(nn.Module):
     def reset(self, std: float) -> None:
         """Words normal with `std`; the map such that location tokens start with the words' norm."""
         initialization.normal_(self.words, std=std)
-        features = coordinate_features(self.num_locations, self.frequencies)
+        features = coordinate_features(max(self.num_locations, 2), self.frequencies)
         initialization.normal_(self.locations.weight, std=std / features.square().sum(1).mean().sqrt().item())
 
     @property

@@ -14,7 +14,7 @@ from grounding.codecs import get_codec
 from grounding.codecs.base import Codec
 from grounding.errors import ConfigError, InputError, PromptTooLongError
 from grounding.images import Canvas, ImageSource
-from grounding.model.image_processing import GroundingImageProcessor
+from grounding.model.image_processing import ONE_SQUARE, GroundingImageProcessor
 from grounding.model.tiling import Layout
 from grounding.model.tokenization import IMAGE
 
@@ -90,6 +90,16 @@ class GroundingProcessor(ProcessorMixin):
         layout: Layout = self.image_processor.layout(width, height)
         return layout
 
+    def picture_tokens(self, width: int, height: int) -> int:
+        """How many image tokens a picture of this size has, as in `picture_tokens` of the image processor."""
+        if self.image_processor.resize in ONE_SQUARE and not self.image_processor.line_ends:
+            return self.image_tokens
+        return len(self.layout(width, height).tokens)
+
+    def text_tokens(self, width: int, height: int) -> int:
+        """How many tokens of the text it takes: as many, or with cross-attention one."""
+        return 1 if self.fusion == CROSS_ATTENTION else self.picture_tokens(width, height)
+
     # ---- texts
 
     def encode_prompts(self, prompts: Sequence[str], pictures: Sequence[int] | None = None) -> list[list[int]]:
@@ -123,7 +133,7 @@ class GroundingProcessor(ProcessorMixin):
         there are other than so many marks.
         """
         image = self.ids[3]
-        runs = [[image] * (1 if self.fusion == "cross_attention" else count) for count in counts]
+        runs = [[image] * (1 if self.fusion == CROSS_ATTENTION else count) for count in counts]
         marks = sum(token == image for token in row)
         if not marks:
             return [*(token for run in runs for token in run), *row]
@@ -153,7 +163,7 @@ class GroundingProcessor(ProcessorMixin):
         **ignored: Any,
     ) -> BatchFeature:
         """`input_ids` and `attention_mask` (B, L); with pictures also `pixel_values` (V, 3, S, S) of all their views,
-        and `image_index` and `spatial_shapes` where forward needs them.
+        and `image_index`, `spatial_shapes` and `picture_tokens` where forward needs them.
 
         One picture for each text; or as many as the text has `<image>` marks; or a list of lists, the pictures of each
         text. Padding stands before everything, as generate expects.
@@ -166,9 +176,12 @@ class GroundingProcessor(ProcessorMixin):
         rows = self.encode_prompts(texts, [len(group) for group in grouped])
         counts: list[int] = []
         if any(grouped):
-            seen = self.image_processor([one for group in grouped for one in group], index=self.fusion != CONCATENATED)
+            crossed = self.fusion == CROSS_ATTENTION
+            seen = self.image_processor([one for group in grouped for one in group], index=crossed)
             counts = seen.pop("picture_tokens")
             values.update(seen)
+            if crossed:
+                values["picture_tokens"] = torch.tensor(counts)
         following = iter(counts)
         rows = [
             self.with_pictures(row, [next(following) for _ in group]) for row, group in zip(rows, grouped, strict=True)
@@ -189,8 +202,8 @@ class GroundingProcessor(ProcessorMixin):
         return words
 
 
-CONCATENATED = "concatenation"
-"""The fusion in which each image token of the text is one feature."""
+CROSS_ATTENTION = "cross_attention"
+"""The fusion in which a picture takes one token of the text, whatever the number of its features."""
 
 
 def _agreed_tokens(pictures: GroundingImageProcessor | None, tokens: int | None) -> int:

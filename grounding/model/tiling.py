@@ -17,7 +17,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
@@ -69,6 +69,14 @@ class View:
     """Rows and columns of features that a square view gives; (latents, 0) where they stand for no place."""
     line_ends: bool = False
     """Whether a learned token follows each line of features."""
+    cell: float | None = None
+    """Side of what a feature stands for, px of the view, where the features do not divide the view evenly: the last of
+    a line then stands for what is left. None: they divide it evenly."""
+
+    def edges(self, count: int) -> NDArray[np.float64]:
+        """(count + 1,) where features begin and end along a side of the view, px."""
+        steps = np.arange(count + 1.0)
+        return np.minimum(steps * (self.size / count if self.cell is None else self.cell), self.size)
 
 
 class Plan(Protocol):
@@ -79,6 +87,9 @@ class Plan(Protocol):
 
     def layout(self, width: int, height: int, view: View) -> Layout:
         """Views, tokens and places of a picture of `width` x `height` px."""
+
+    def __hash__(self) -> int:
+        """By its options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +165,18 @@ class LlavaNext:
         rows, columns = view.grid
         if not columns:
             return _build(canvas, [picture, *tiles], view)
-        first = _build(canvas, [picture], View(size, view.grid))
+        first = _build(canvas, [picture], replace(view, line_ends=False))
         across, down = canvas.model_width // size, canvas.model_height // size
         row_bars, column_bars = _bars(width, height, rows * down, columns * across)
+        left, right = _joined(view.edges(columns), across, size)
+        top, bottom = _joined(view.edges(rows), down, size)
         lines = [(first.tokens, first.places)]
         for row in range(row_bars, rows * down - row_bars):
             column = np.arange(column_bars, columns * across - column_bars)
             views = 1 + row // rows * across + column // columns
             features = row % rows * columns + column % columns
-            x = np.stack([column, column + 1], 1) * (size / columns)
-            y = np.broadcast_to(np.array([row, row + 1]) * (size / rows), x.shape)
-            places = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], 1)
+            high, low = np.full(len(column), top[row]), np.full(len(column), bottom[row])
+            places = np.stack([left[column], high, right[column], low], 1)
             line = np.stack([views, features], 1), canvas.to_original(places)
             lines.append(_ended(*line) if view.line_ends and len(column) else line)
         tokens, places = (np.concatenate(parts) for parts in zip(*lines, strict=True))
@@ -267,7 +279,7 @@ class Native:
         canvas = self.plane(width, height, view.size)
         grid = self.shape(width, height) if view.grid[1] else view.grid
         shape = canvas.model_height // self.patch_size, canvas.model_width // self.patch_size
-        built = _build(canvas, [_whole(canvas)], View(view.size, grid, view.line_ends))
+        built = _build(canvas, [_whole(canvas)], View(view.size, grid, view.line_ends))  # which its cells divide evenly
         return Layout(canvas, built.views, built.tokens, built.places, (shape,))
 
 
@@ -319,7 +331,8 @@ def _build(canvas: Canvas, views: Sequence[Rectangle], view: View) -> Layout:
             tokens.append(np.stack([np.full(rows, number), np.arange(rows)], 1))
             places.append(np.full((rows, 4), np.nan))
             continue
-        x, y = np.linspace(x1, x2, columns + 1), np.linspace(y1, y2, rows + 1)
+        x = x1 + (x2 - x1) / view.size * view.edges(columns)
+        y = y1 + (y2 - y1) / view.size * view.edges(rows)
         corners = [np.tile(x[:-1], rows), np.repeat(y[:-1], columns), np.tile(x[1:], rows), np.repeat(y[1:], columns)]
         cells = canvas.to_original(np.stack(corners, 1))
         features = np.stack([np.full(rows * columns, number), np.arange(rows * columns)], 1)
@@ -329,6 +342,12 @@ def _build(canvas: Canvas, views: Sequence[Rectangle], view: View) -> Layout:
         tokens.append(features)
         places.append(cells)
     return Layout(canvas, tuple(views), np.concatenate(tokens), np.concatenate(places))
+
+
+def _joined(edges: NDArray[np.float64], tiles: int, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the features of tiles in a row begin, and where they end, px of the plane."""
+    starts = np.arange(tiles)[:, None] * size
+    return (starts + edges[:-1]).ravel(), (starts + edges[1:]).ravel()
 
 
 def _ended(tokens: NDArray[Any], places: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, trainers
 from tokenizers.models import BPE
@@ -15,17 +15,29 @@ MARKS = ("<p>", "</p>", " ; ", " : ")
 """What structures an answer; a separator with its spaces is one token."""
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 5120) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    texts: Iterable[str],
+    vocab_size: int = 5120,
+    *,
+    marks: Sequence[str] = MARKS,
+    places: Sequence[str] = TOKENS,
+    single_digits: bool = False,
+) -> PreTrainedTokenizerFast:
     """A tokenizer of exactly `vocab_size` tokens, learned from texts; any other text is spelled in bytes.
 
-    Ids: 0-3 pad, bos, eos, image; then words; the location tokens are the last 1,024, in order.
+    Ids: 0-3 pad, bos, eos, image; then words; `marks` and `places` end the vocabulary, in order: for our codec its
+    separators and the 1,024 location tokens, for others the tags of their box language. `single_digits`: every digit is
+    a token of its own, as in Llama, for boxes that are written in words.
     """
     specials = [PAD, BOS, EOS, IMAGE]
     tokenizer = Tokenizer(BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    cut: list[pre_tokenizers.PreTokenizer] = [pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    if single_digits:
+        cut.insert(0, pre_tokenizers.Digits(individual_digits=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(cut) if single_digits else cut[0]
     tokenizer.decoder = decoders.ByteLevel()
-    words = vocab_size - len(TOKENS) - len(MARKS)
+    words = vocab_size - len(places) - len(marks)
     trainer = trainers.BpeTrainer(
         vocab_size=words,
         min_frequency=1,
@@ -36,8 +48,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 5120) -> PreTrainedT
     tokenizer.train_from_iterator(texts, trainer)
     missing = words - tokenizer.get_vocab_size()
     fillers = [AddedToken(f"<unused{i}>", normalized=False) for i in range(missing)]
-    marks = [AddedToken(text, normalized=False) for text in (*MARKS, *TOKENS)]
-    tokenizer.add_tokens([*fillers, *marks])
+    tags = [AddedToken(text, normalized=False) for text in (*marks, *places)]
+    tokenizer.add_tokens([*fillers, *tags])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOS,
