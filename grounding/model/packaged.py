@@ -6,6 +6,7 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ def read_efficientnet_lite0(file: Path) -> dict[str, Tensor]:
     """
     try:
         tensors = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, LookupError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, LookupError, UnpicklingError) as error:
         raise CheckpointError(f"{file} can't be read ({type(error).__name__}): install its package anew") from error
     return rename_efficientnet_lite0(tensors)
 
