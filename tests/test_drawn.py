@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 from grounding.codecs import get_codec
-from grounding.data.drawn import FIRST_SEED, GROUPS, SCORING, DrawnPicture
+from grounding.data.drawn import FIRST_SEED, GROUPS, SCORING, DrawnPicture, style_options
 from grounding.data.opening import open_dataset
 from grounding.data.scenes.generate import SKILLS, PictureOptions, evaluation_set
-from grounding.data.scenes.scene import held_out_pairs_options, held_out_style_options, training_options
+from grounding.data.scenes.scene import (
+    held_out_pairs_options,
+    held_out_style_options,
+    make_scene,
+    training_options,
+)
 from grounding.errors import InputError
 
 STYLES = {
@@ -137,3 +142,18 @@ def test_neighbouring_questions_share_a_picture():
     dataset = open_dataset("scenes:relation", n=30)
     assert any(one.picture == two.picture for one, two in pairwise(dataset))
     assert isinstance(dataset[0].picture, DrawnPicture)
+
+
+def test_the_number_of_things_can_be_given():
+    for sample in open_dataset("scenes:attribute", n=12, things=[2, 3]):
+        scene = make_scene(np.random.default_rng(sample.meta["seed"]), style_options("training", None, (2, 3)))
+        assert 2 <= len(scene.things) <= 3
+        assert sample.open().size == sample.size == (scene.width, scene.height)
+        assert sample.picture.key.endswith("-2-to-3")
+        assert any(thing.box == sample.truth.regions[0].box for thing in scene.things)
+
+
+@pytest.mark.parametrize("things", [[3], [0, 2], [4, 2], [1, 2.5]])
+def test_numbers_of_things_that_cannot_be_are_refused(things):
+    with pytest.raises(InputError, match="the fewest and the most things"):
+        open_dataset("scenes:attribute", n=2, things=things)

@@ -65,10 +65,12 @@ class DrawnPicture(Picture):
     style: str = "training"
     sprites: str | None = None
     """The folder of cut-outs."""
+    things: tuple[int, int] | None = None
+    """Fewest and most things in the picture; None: as the style has it."""
 
     @property
     def key(self) -> str:  # type: ignore[override]  # a name made of the seed
-        return f"scene-{self.seed}"
+        return f"scene-{self.seed}" + ("" if self.things is None else "-{}-to-{}".format(*self.things))
 
     def open(self) -> Image.Image:
         return Image.fromarray(_drawn(self))
@@ -84,12 +86,14 @@ def open_scenes(
     seed: int | None = None,
     style: str = "training",
     sprites: str | Path | None = None,
+    things: Sequence[int] | None = None,
     scoring: str | None = None,
 ) -> Dataset:
     """`n` questions of one skill, a name of `SKILLS`, or of several, a name of `GROUPS`.
 
     `seed`: the first picture's, the next has the next (default: where `grounding.training.evaluate` begins). `style`:
-    one of STYLES. `sprites`: a folder of cut-outs, for "stickers". `scoring`: another measure than the skill's own.
+    one of STYLES. `sprites`: a folder of cut-outs, for "stickers". `things`: fewest and most things in a picture.
+    `scoring`: another measure than the skill's own.
     Each sample's kind is its skill; `meta["detail"]` is finer, such as "left" or "farthest". Pictures are drawn when
     they are opened; `root` and `images` mean nothing here. Raises InputError for names there are not.
     """
@@ -113,7 +117,7 @@ def open_scenes(
     counts = [n // len(skills) + (place < n % len(skills)) for place in range(len(skills))]
     first = [FIRST_SEED + 1_000_000 * list(SKILLS).index(skill) if seed is None else seed for skill in skills]
     parts = [
-        SkillSamples(skill, count, start, style, folder)
+        SkillSamples(skill, count, start, style, folder, check_things(things))
         for skill, count, start in zip(skills, counts, first, strict=True)
     ]
     drawn = "" if style == "training" else f", {style}"
@@ -129,11 +133,20 @@ def open_scenes(
 class SkillSamples(Sequence[Sample]):
     """Samples of one skill, made when they are asked for: those of `evaluation_set`, without painting a picture."""
 
-    def __init__(self, skill: str, n: int, first_seed: int, style: str, sprites: str | None) -> None:
+    def __init__(
+        self,
+        skill: str,
+        n: int,
+        first_seed: int,
+        style: str,
+        sprites: str | None,
+        things: tuple[int, int] | None = None,
+    ) -> None:
         self.skill, self.n, self.first_seed, self.style, self.sprites = skill, n, first_seed, style, sprites
+        self.things = things
         self._made: list[Sample] = []
         self._next = first_seed
-        self._questions = PictureOptions(style_options(style, sprites), 2, {skill: 1.0})
+        self._questions = PictureOptions(style_options(style, sprites, things), 2, {skill: 1.0})
 
     def __len__(self) -> int:
         return self.n
@@ -163,7 +176,7 @@ class SkillSamples(Sequence[Sample]):
     def _of_next_picture(self) -> list[Sample]:
         seed, self._next = self._next, self._next + 1
         scene = make_scene(np.random.default_rng(seed), self._questions.scene)
-        picture = DrawnPicture(seed, self.style, self.sprites)
+        picture = DrawnPicture(seed, self.style, self.sprites, self.things)
         asked = ask(scene, seed, self._questions)
         return [sample_of(picture, scene, question, number) for number, question in enumerate(asked)]
 
@@ -231,8 +244,24 @@ def _exact(regions: Sequence[Region], scene: Scene) -> tuple[Region, ...]:
 
 
 @lru_cache(maxsize=8)
-def style_options(style: str, sprites: str | None) -> SceneOptions:
-    """What is drawn in a style; as `grounding.training.evaluate` measures it."""
+def style_options(style: str, sprites: str | None, things: tuple[int, int] | None = None) -> SceneOptions:
+    """What is drawn in a style, as `grounding.training.evaluate` measures it; `things`: another number of them."""
+    options = _style_options(style, sprites)
+    return options if things is None else replace(options, things=things)
+
+
+def check_things(things: Sequence[int] | None) -> tuple[int, int] | None:
+    """Fewest and most things of a picture. Raises InputError where they are no two such numbers."""
+    if things is None:
+        return None
+    if len(things) != 2 or not all(isinstance(value, int) for value in things) or not 1 <= things[0] <= things[1]:
+        raise InputError(
+            f"things is {things!r}; it must be the fewest and the most things of a picture, such as [2, 4]"
+        )
+    return things[0], things[1]
+
+
+def _style_options(style: str, sprites: str | None) -> SceneOptions:
     if style == "held-out style":
         return held_out_style_options()
     if style == "held-out pairs":
@@ -245,5 +274,5 @@ def style_options(style: str, sprites: str | None) -> SceneOptions:
 @lru_cache(maxsize=16)
 def _drawn(picture: DrawnPicture) -> np.ndarray:
     """Its pixels; two questions about a picture often follow one another."""
-    image, _ = draw_scene(picture.seed, style_options(picture.style, picture.sprites))
+    image, _ = draw_scene(picture.seed, style_options(picture.style, picture.sprites, picture.things))
     return image

@@ -10,9 +10,8 @@ from itertools import groupby
 import numpy as np
 
 from grounding.data.dataset import DataProblem, Dataset
-from grounding.data.drawn import DrawnPicture, sample_of, style_options
-from grounding.data.lessons.lesson import Lesson
-from grounding.data.sample import Sample
+from grounding.data.drawn import DrawnPicture, check_things, sample_of, style_options
+from grounding.data.lessons.lesson import Lesson, Words
 from grounding.data.scenes.generate import PictureOptions, ask
 from grounding.data.scenes.scene import make_scene
 from grounding.errors import InputError
@@ -115,22 +114,28 @@ class SceneSource(Source):
         skills: dict[str, float] | None = None,
         style: str = "training",
         sprites: str | None = None,
+        things: Sequence[int] | None = None,
+        words: bool = False,
         first_seed: int = 2_000_000_000,
     ) -> None:
-        """`skills`: shares of kinds of question (default: the generator's own). `first_seed`: where training begins."""
-        self.name, self.style, self.sprites = name, style, sprites
+        """`skills`: shares of kinds of question (default: the generator's own). `things`: fewest and most things of a
+        picture. `words`: the answers' words alone, without boxes, as pairs of pictures and captions have them; then of
+        the skills caption and answer. `first_seed`: where training begins."""
+        self.name, self.style, self.sprites, self.things, self.words = name, style, sprites, check_things(things), words
         self.first = first_seed + seed * 100_000_000
-        scene = style_options(style, sprites)
+        scene = style_options(style, sprites, self.things)
+        skills = skills or ({"caption": 1.0, "answer": 1.0} if words else None)
         self.options = PictureOptions(scene, phrases, skills) if skills else PictureOptions(scene, phrases)
 
     def lesson(self, ordinal: int) -> Lesson:
         seed = self.first + ordinal
         while True:
             scene = make_scene(np.random.default_rng(seed), self.options.scene)
-            picture = DrawnPicture(seed, self.style, self.sprites)
+            picture = DrawnPicture(seed, self.style, self.sprites, self.things)
             asked = ask(scene, seed, self.options)
             if asked:
                 break
             seed += 50_000_000  # a scene with nothing to ask about: another, always the same
-        turns: list[Sample] = [sample_of(picture, scene, question, number) for number, question in enumerate(asked)]
+        samples = [sample_of(picture, scene, question, number) for number, question in enumerate(asked)]
+        turns = [Words(s.phrase or "describe the picture", s.truth.text) for s in samples] if self.words else samples
         return Lesson(picture.key, (picture,), tuple(turns))
