@@ -9,6 +9,7 @@ from pathlib import Path
 from grounding.cli.arguments import Commands, number
 from grounding.cli.converting import add_converting
 from grounding.cli.fetching import add_fetching
+from grounding.cli.sharding import add_sharding
 
 
 def add_datasets(commands: Commands) -> None:
@@ -16,6 +17,7 @@ def add_datasets(commands: Commands) -> None:
     data = commands.group("data", "make, fetch, convert and show data sets")
     add_fetching(data)
     add_converting(data)
+    add_sharding(data)
     _add_draw(data)
     emoji = data.add("emoji", "draw the emoji of a font as named cut-outs, for --sprites", _emoji)
     emoji.add_argument("--out", required=True, metavar="DIR", help="the directory to write")

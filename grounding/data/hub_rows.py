@@ -58,10 +58,10 @@ class Columns:
 
 def columns_of(names: Collection[str], source: str) -> Columns:
     """The known columns among `names`. Raises InputError where they are none that is known."""
-    for known in _KNOWN:
+    for known in KNOWN:
         if known.needs <= set(names):
             return known
-    told = "; or ".join(f"{', '.join(sorted(known.needs))} ({known.what})" for known in _KNOWN)
+    told = "; or ".join(f"{', '.join(sorted(known.needs))} ({known.what})" for known in KNOWN)
     raise InputError(f"{source} has the columns {', '.join(names)}, which no reader knows; known are {told}")
 
 
@@ -214,7 +214,7 @@ def _decimal(value: float) -> float:
     return float(str(short)) if float(short) == value else value
 
 
-_KNOWN = (
+KNOWN = (
     Columns(
         frozenset({"image", "answer", "bbox"}),
         ("rec", "segmentation"),
@@ -229,3 +229,4 @@ _KNOWN = (
     ),
     Columns(frozenset(TOLOKA_COLUMNS), ("rec",), _question_samples, "toloka/WSDMCup2023"),
 )
+"""Sets of columns, the first that fits first."""

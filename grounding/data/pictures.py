@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -59,7 +59,7 @@ class FilePicture(Picture):
 class HeldPicture(Picture):
     """A picture that is here already, as bytes, an array or a PIL picture."""
 
-    source: Any
+    source: Any = field(repr=False)
     """Whatever `open_image` takes."""
     key: str
 

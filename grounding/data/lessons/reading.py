@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,12 @@ class BadLessons:
         """Counts what was passed over for these. Raises InputError past the share."""
         for lesson in [lessons] if isinstance(lessons, Ready) else lessons:
             self.note(lesson.passed_over)
+
+    def passing(self, lessons: Iterable[Ready | BadLesson]) -> Iterator[Ready | BadLesson]:
+        """Hands all of them on, counted. Raises InputError past the share."""
+        for lesson in lessons:
+            self.note([] if isinstance(lesson, Ready) else [lesson])
+            yield lesson
 
     def note(self, passed_over: Sequence[BadLesson], lessons: int = 1) -> None:
         """The same where only the bad ones of `lessons` lessons have come from another process."""

@@ -1,5 +1,7 @@
 """Owns where shards lie: patterns of their names, an index of how many samples each has, and copies of far ones.
 
+A shard is a tar, or a parquet file, of which a tar is made.
+
 The index is that of wids, webdataset's reader by number: {"wids_version": 1, "shardlist": [{"url": "a-000.tar",
 "nsamples": 1000, "filesize": 53248000}, ...]}; urls count from the folder that the index lies in.
 """
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from grounding.data.addresses import is_address, open_address, reason_of
+from grounding.data.lessons.parquet_shards import ENDING as PARQUET, count_rows, write_rows
 from grounding.data.lessons.tar_members import members_of
 from grounding.data.whole_files import whole_file
 from grounding.errors import FetchError, InputError, OutputError
@@ -91,7 +94,12 @@ def counted(
         size = _size_of(shard)
         count = remembered.get(shard.place, {}).get(str(size))
         if not isinstance(count, int):
-            count, fresh = len(members_of(Copies(cache).path(shard)).samples), True
+            shard = Shard(shard.place, None, size)
+            if shard.name.endswith(PARQUET):
+                count = count_rows(shard.place)
+            else:
+                count = len(members_of(Copies(cache).path(shard)).samples)
+            fresh = True
             remembered.setdefault(shard.place, {})[str(size)] = count
         counts[shard.place] = Shard(shard.place, count, size)
     if fresh:
@@ -129,16 +137,18 @@ class Copies:
         self.folder, self.most_bytes = folder, most_bytes
 
     def path(self, shard: Shard) -> Path:
-        """A file with the shard's bytes: its own, or a copy. Raises FetchError."""
-        if not is_address(shard.place):
+        """A tar with the shard's samples: itself, or a copy. Raises FetchError, InputError and OutputError."""
+        if not is_address(shard.place) and not shard.name.endswith(PARQUET):
             return Path(shard.place)
         from filelock import FileLock
 
-        copy = self.folder / f"{hashlib.sha256(shard.place.encode()).hexdigest()[:16]}-{shard.name}"
+        place = shard.place if is_address(shard.place) else os.path.abspath(shard.place)
+        stem = shard.name.removesuffix(PARQUET).removesuffix(".tar")
+        copy = self.folder / f"{hashlib.sha256(f'{place} {shard.size}'.encode()).hexdigest()[:16]}-{stem}.tar"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{copy}.lock"):
-                if copy.is_file() and shard.size in (None, copy.stat().st_size):
+                if copy.is_file():
                     os.utime(copy)
                 else:
                     self._make_room(shard.size or 0)
@@ -148,20 +158,19 @@ class Copies:
         return copy
 
     def _fetch(self, shard: Shard, copy: Path) -> None:
-        files, path = open_address(shard.place)
-        part = copy.with_name(copy.name + ".part")
+        part, raw = copy.with_name(copy.name + ".part"), copy.with_name(copy.name + ".raw")
         try:
-            with files.open(path, "rb") as source, part.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            if shard.size is not None and part.stat().st_size != shard.size:
-                raise FetchError(f"{shard.place} has {part.stat().st_size:,} bytes; its index says {shard.size:,}")
+            if is_address(shard.place):
+                _download(shard, raw)
+            if shard.name.endswith(PARQUET):
+                with part.open("wb") as target:
+                    write_rows(raw if raw.is_file() else Path(shard.place), target, shard.name)
+            else:
+                raw.replace(part)
             part.replace(copy)
-        except FetchError:
-            raise
-        except Exception as error:  # each store has errors of its own
-            raise FetchError(f"{shard.place} can't be fetched: {reason_of(error)}") from error
         finally:
             part.unlink(missing_ok=True)
+            raw.unlink(missing_ok=True)
 
     def _make_room(self, coming: int) -> None:
         """Removes copies, those used longest ago first, until the next one fits. Open ones stay readable meanwhile."""
@@ -176,6 +185,17 @@ class Copies:
                 return
             copy.unlink(missing_ok=True)
             total -= size
+
+
+def _download(shard: Shard, target: Path) -> None:
+    files, path = open_address(shard.place)
+    try:
+        with files.open(path, "rb") as source, target.open("wb") as stream:
+            shutil.copyfileobj(source, stream, 1 << 20)
+    except Exception as error:  # each store has errors of its own
+        raise FetchError(f"{shard.place} can't be fetched: {reason_of(error)}") from error
+    if shard.size is not None and target.stat().st_size != shard.size:
+        raise FetchError(f"{shard.place} has {target.stat().st_size:,} bytes; its index says {shard.size:,}")
 
 
 def _spelt(pattern: str) -> list[str]:
@@ -215,7 +235,9 @@ def _found(place: str) -> list[str]:
         except Exception as error:
             raise FetchError(f"{place} can't be listed: {reason_of(error)}") from error
     if os.path.isdir(place):
-        return sorted(glob(os.path.join(escape(place), "*.tar")))
+        return [
+            name for ending in (".tar", PARQUET) for name in sorted(glob(os.path.join(escape(place), f"*{ending}")))
+        ]
     if os.path.isfile(place):
         return [place]
     found = sorted(glob(place))
