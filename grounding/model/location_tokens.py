@@ -9,18 +9,26 @@ J. Hewitt's "Initializing New Word Embeddings for Pretrained Language Models" (2
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from tokenizers import AddedToken
-from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from grounding.errors import ConfigError
 from grounding.model.language import GroundingTextModel
 from grounding.model.token_starts import Start, as_coordinates, check_start, sample_rows, start_rows
+from grounding.model.token_tables import (
+    check_tables,
+    grow_vocabulary as grow_vocabulary,
+    is_tied,
+    tables,
+    tables_with_bias,
+    text_model,
+    write_rows,
+)
 
 SURFACE = "<loc{:04d}>"
 MOST_BINS = 10000
@@ -109,11 +117,12 @@ def add_tokens(
     tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
     check_start(start)
     places = as_coordinates(coordinates, len(tokens))
-    if isinstance(text_model(model), GroundingTextModel):
-        return _own_tokens(model, tokenizer, tokens, marks)
     check_tables(model)
-    rows = len(tables(model)[0])
     vocabulary = tokenizer.get_vocab()
+    own = isinstance(text_model(model), GroundingTextModel)
+    if own and (made := _made_of_features(model, tokenizer, tokens, marks)) is not None:
+        return made
+    rows = len(tables(model)[0])
     if (here := [token for token in tokens if token in vocabulary]) and len(here) < len(tokens):
         raise ConfigError(
             f"{len(here)} of the {len(tokens)} tokens are in the tokenizer already, {here[0]!r} among them, so their "
@@ -134,89 +143,27 @@ def add_tokens(
         grow_vocabulary(model, highest + 1, known, pad_to_multiple_of)
     started: list[int] = []
     if restart or not here or ids[-1] >= rows:
-        for number, (table, bias) in enumerate(_tables_with_bias(model)):
-            _write(table, ids, start_rows(table, known, places, start, seed + number), bias, known)
+        for number, (table, bias) in enumerate(tables_with_bias(model)):
+            write_rows(table, ids, start_rows(table, known, places, start, seed + number), bias, known)
         started += ids
     for mark in new_marks:
         id_ = int(tokenizer.convert_tokens_to_ids(mark))
-        for table, bias in _tables_with_bias(model):
+        for table, bias in tables_with_bias(model):
             pieces = torch.tensor([piece for piece in spelled[mark] if piece < rows] or known.tolist())
-            _write(table, [id_], sample_rows(table, pieces).mean(0, keepdim=True), bias, known)
+            write_rows(table, [id_], sample_rows(table, pieces).mean(0, keepdim=True), bias, known)
         started.append(id_)
     if started:
         _remember(model, started)
     return AddedTokens(ids[0], tuple(ids), tuple(mark_ids), len(new), len(started), is_tied(model))
 
 
-def grow_vocabulary(
-    model: PreTrainedModel, size: int, known: Tensor | None = None, pad_to_multiple_of: int | None = None
-) -> None:
-    """Gives table and head at least `size` rows, a multiple of `pad_to_multiple_of`; never fewer than there are.
-
-    New rows are the mean of the rows `known` (all, if None), so that they change no distribution by much and two calls
-    on the same checkpoint give the same model. Biases likewise.
-    """
-    rows = len(tables(model)[0])
-    step = pad_to_multiple_of or 1
-    size = -(-size // step) * step
-    if size <= rows:
-        return
-    known = torch.arange(rows) if known is None else known
-    with torch.random.fork_rng(devices=[]):  # transformers draws rows, which are overwritten here
-        text_model(model).resize_token_embeddings(size, mean_resizing=False)
-    for table, bias in _tables_with_bias(model):
-        mean = sample_rows(table, known).mean(0, keepdim=True)
-        _write(table, list(range(rows, size)), mean.expand(size - rows, -1), bias, known)
-
-
-def text_model(model: PreTrainedModel) -> PreTrainedModel:
-    """What has the table: of ours its language model, else the model itself."""
-    return model.language if getattr(model.config, "model_type", "") == "grounding" else model
-
-
-def tables(model: PreTrainedModel) -> list[nn.Parameter]:
-    """The embedding table (V, D) and, where the head has one of its own, that (V, D)."""
-    found = [model.get_input_embeddings().weight]
-    head = model.get_output_embeddings()
-    if head is not None and head.weight is not found[0]:
-        found.append(head.weight)
-    return found
-
-
-def is_tied(model: PreTrainedModel) -> bool:
-    """Whether the head is the embedding table."""
-    return model.get_output_embeddings() is not None and len(tables(model)) == 1
-
-
-def check_tables(model: PreTrainedModel) -> None:
-    """Raises ConfigError where new rows could not be added, or would not learn."""
-    if getattr(model, "peft_config", None):
-        raise ConfigError(
-            f"{type(model).__name__} has adapters already: add the tokens first, and then the adapters "
-            "(grounding.training.lora.with_lora)"
-        )
-    for table in tables(model):
-        if table.ndim != 2 or table.device.type == "meta" or not table.numel():
-            raise ConfigError(
-                f"a table of shape {tuple(table.shape)} on {table.device} cannot be resized: load the model whole, "
-                "without offloading and before it is sharded"
-            )
-        if not table.dtype.is_floating_point or table.dtype.itemsize < 2:
-            raise ConfigError(
-                f"the embeddings are quantised ({table.dtype}), and rows of that do not learn: add the tokens to the "
-                "checkpoint in bfloat16, save it, and quantise that without its embeddings and head"
-            )
-        if not table.requires_grad:
-            raise ConfigError(
-                "the embeddings are frozen, so new rows would never learn: add the tokens before freezing, or call "
-                "model.get_input_embeddings().requires_grad_(True)"
-            )
-
-
 def new_token_ids(model: Any) -> list[int]:
     """Ids that `add_tokens` started in this model, or in the one that it was saved from; none, where it never did."""
-    ranges = getattr(getattr(model, "config", None), "new_token_ranges", None) or []
-    return [id_ for first, count in ranges for id_ in range(first, first + count)]
+    config = getattr(model, "config", None)
+    ranges = getattr(config, "new_token_ranges", None)
+    if ranges is None and config is not None:  # a language model that was given them before it joined an encoder
+        ranges = getattr(config.get_text_config(), "new_token_ranges", None)
+    return [id_ for first, count in ranges or [] for id_ in range(first, first + count)]
 
 
 def _remember(model: PreTrainedModel, ids: Sequence[int]) -> None:
@@ -239,30 +186,27 @@ def _consecutive(tokenizer: Any, tokens: Sequence[str]) -> list[int]:
     return ids
 
 
-def _own_tokens(model: PreTrainedModel, tokenizer: Any, tokens: Sequence[str], marks: Sequence[str]) -> AddedTokens:
-    """Our own decoder makes its location rows of their features: there is nothing to add, only to compare."""
-    missing = [token for token in (*tokens, *marks) if token not in tokenizer.get_vocab()]
-    ids = [] if missing else _consecutive(tokenizer, tokens)
+def _made_of_features(
+    model: PreTrainedModel, tokenizer: Any, tokens: Sequence[str], marks: Sequence[str]
+) -> AddedTokens | None:
+    """Our own decoder makes the rows of its location tokens, the last ones, of their features, and grows no others.
+
+    None for tokens among its words, whose rows are like any other's.
+    """
+    vocabulary = tokenizer.get_vocab()
     config = text_model(model).config
-    if missing or ids != list(range(config.vocab_size - config.num_locations, config.vocab_size)):
+    words = config.vocab_size - config.num_locations
+    if new := [token for token in (*tokens, *marks) if vocabulary.get(token, config.vocab_size) >= config.vocab_size]:
         raise ConfigError(
-            f"our own decoder has {config.num_locations} location tokens, the last of its {config.vocab_size}, and "
-            f"{len(tokens)} were asked for{f' ({missing[0]!r} is new)' if missing else ''}: set num_locations in its "
-            "configuration, and train its tokenizer with them"
+            f"our own decoder keeps the {config.vocab_size} tokens that it was made with, and {len(new)} of those "
+            f"asked for are new, {new[0]!r} first: train its tokenizer with them, and set num_locations in its config"
+        )
+    ids = _consecutive(tokenizer, tokens)
+    if ids[-1] < words:
+        return None
+    if ids != list(range(words, config.vocab_size)):
+        raise ConfigError(
+            f"our own decoder has {config.num_locations} location tokens from id {words}, and {len(ids)} were asked "
+            f"for from {ids[0]}: give as many as it has"
         )
     return AddedTokens(ids[0], tuple(ids), tuple(tokenizer.convert_tokens_to_ids(list(marks))), 0, 0, True)
-
-
-def _tables_with_bias(model: PreTrainedModel) -> Iterator[tuple[nn.Parameter, nn.Parameter | None]]:
-    """Each table, with the head's bias (V,) beside the table that the head uses."""
-    found = tables(model)
-    bias = getattr(model.get_output_embeddings(), "bias", None)
-    for number, table in enumerate(found):
-        yield table, bias if number == len(found) - 1 else None
-
-
-@torch.no_grad()
-def _write(table: Tensor, ids: Sequence[int], rows: Tensor, bias: Tensor | None, known: Tensor) -> None:
-    table[torch.tensor(ids, device=table.device)] = rows.to(table)
-    if bias is not None:
-        bias[torch.tensor(ids, device=bias.device)] = bias[known.to(bias.device)].float().mean().to(bias)
