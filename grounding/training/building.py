@@ -20,7 +20,6 @@ from grounding.images import Canvas
 from grounding.model import GroundingConfig, GroundingForConditionalGeneration, GroundingProcessor
 from grounding.model.building import processor_for
 from grounding.model.location_tokens import add_tokens, grow_vocabulary
-from grounding.model.modeling import build_language
 from grounding.model.pretrained import VisionPart, join_pair, load_language, load_vision
 from grounding.model.tokenization import IMAGE, train_tokenizer
 from grounding.training.box_tokens import BoxTokens, box_tokens
@@ -133,7 +132,8 @@ def _vision(wanted: ModelRecipe) -> tuple[Any, VisionPart | None]:
     if len(names) > 2:
         raise ConfigError(f"model.vision names {len(names)} encoders: give one, or two that stand side by side")
     if len(names) == 2:
-        part = join_pair(*(_loaded(name, {}, None) for name in names), **wanted.vision_config)
+        first, second = (_loaded(name, {}, None) for name in names)
+        part = join_pair(first, second, **wanted.vision_config)
     else:
         part = _loaded(names[0], wanted.vision_config, wanted.image_size)
     side = getattr(part.config, "image_size", None)

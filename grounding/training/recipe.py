@@ -26,16 +26,20 @@ class ModelRecipe:
 
     checkpoint: str | None = None
     """Folder or hub name of a finished model to go on with: one of ours, PaliGemma, Florence-2, Qwen2.5-VL."""
-    vision: str | None = None
-    """Pretrained encoder, as `grounding.model.pretrained` names them; None: fresh weights of `vision_config`."""
+    vision: str | tuple[str, ...] | None = None
+    """Pretrained encoder: a folder, a hub name, `timm:NAME` or `efficientnet-lite0`; of two, both side by side; None:
+    fresh weights of `vision_config`."""
     vision_config: dict[str, Any] = field(default_factory=dict)
-    """Values of its configuration with `model_type`; without one they are our own encoder's."""
+    """Values of its configuration with `model_type`; without one they are our own encoder's; of a pretrained encoder,
+    what `grounding.model.pretrained.load_vision` takes."""
     vision_feature_layer: int | tuple[int, ...] = -1
     """Which hidden state is projected; -2 is the one before the last block, as LLaVA takes it; of several, all."""
     language: str | None = None
-    """Pretrained language model with its tokenizer; None: fresh weights of `language_config`, a learned tokenizer."""
+    """Pretrained causal language model with its tokenizer: a folder, a hub name, a GGUF file or `smollm2`; None: fresh
+    weights of `language_config`, a learned tokenizer."""
     language_config: dict[str, Any] = field(default_factory=dict)
-    """Values of its configuration with `model_type`; without one they are our own decoder's."""
+    """Values of its configuration with `model_type`; without one they are our own decoder's; of a pretrained model,
+    what `grounding.model.pretrained.load_language` takes."""
     tokenizer: str | None = None
     """Folder of a tokenizer for fresh weights; None: one is learned from the data's own texts."""
     vocab_size: int = 5120
@@ -48,10 +52,14 @@ class ModelRecipe:
     """How a picture becomes views."""
     resize_options: dict[str, Any] = field(default_factory=dict)
     """What that way takes, such as `{max_tiles: 6}`."""
+    line_ends: bool = False
+    """Whether a learned token ends each line of image tokens, as in LLaVA-NeXT."""
     projector: Literal["linear", "mlp", "pixel_shuffle", "perceiver"] = "mlp"
     """What carries the encoder's features into the language model."""
     projector_options: dict[str, Any] = field(default_factory=dict)
     """What it takes, such as `{latents: 64}`."""
+    patch_coordinates: int = 0
+    """Channels with each patch's row and column beside its features, for convolutional encoders; four divides them."""
     fusion: Literal["concatenation", "cross_attention"] = "concatenation"
     """Whether features stand among the words, or layers between those of the language model look at them."""
     fusion_options: dict[str, Any] = field(default_factory=dict)
@@ -60,17 +68,18 @@ class ModelRecipe:
     """prefix: pictures and prompt see themselves whole; causal: everything sees what is before it."""
     prompt_template: str = "{prompt}"
     """What stands around a prompt, such as `USER: {prompt} ASSISTANT:`."""
-    max_prompt_tokens: int = 512
-    """Longest prompt that the finished model takes, its pictures aside."""
+    max_prompt_tokens: int | None = None
+    """Longest prompt that the finished model takes, its pictures aside; None: 128 for our decoder, 1024 for others."""
 
     def __post_init__(self) -> None:
         if self.codec not in CODECS and self.codec not in ALIASES:
             raise ConfigError(_unknown("codec", self.codec, CODECS))
         if "{prompt}" not in self.prompt_template:
             raise ConfigError(f"prompt_template {self.prompt_template!r} has no {{prompt}}, where the question goes")
-        _check_least(self, 1, "vocab_size", "max_prompt_tokens")
-        if self.image_size is not None:
-            _check_least(self, 1, "image_size")
+        _check_least(self, 1, "vocab_size")
+        _check_least(
+            self, 1, *(name for name in ("image_size", "max_prompt_tokens") if getattr(self, name) is not None)
+        )
         for name in ("vision", "vision_config", "language", "language_config", "tokenizer"):
             if self.checkpoint and getattr(self, name):
                 raise ConfigError(
