@@ -23,7 +23,6 @@ from grounding.model.constrain import GrammarLogitsProcessor
 from grounding.model.decode import DecodeOptions, Decoder
 from grounding.model.fusion import PAD, PROMPT
 from grounding.model.language import coordinate_features
-from grounding.model.masking import leading_images
 from tests import tiny
 
 PROMPTS = ("caption", "locate the small red star left of the house", "count the 🐕")
@@ -229,16 +228,6 @@ def test_a_step_needs_no_mask_and_no_positions_where_nothing_is_padded(tiny_mode
         mask = torch.ones(1, batch["input_ids"].shape[1] + 1, dtype=torch.long)
         masked = tiny_model(input_ids=token, past_key_values=first.past_key_values, attention_mask=mask).logits
     assert torch.allclose(plain, masked, atol=1e-6)
-
-
-def test_leading_images_are_counted_only_where_all_rows_agree():
-    def count(*rows):
-        return leading_images(torch.tensor([[letter == "i" for letter in row] for row in rows]))
-
-    assert count("iipp", "iipa") == 2
-    assert count("ippp", "iipa") == 0
-    assert count(".iip", "iip.") == 0
-    assert count("pppp") == 0
 
 
 # ---- what comes back
