@@ -8,9 +8,12 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -23,7 +26,7 @@ from transformers import (
 from transformers.image_processing_base import ImageProcessingMixin
 
 from grounding.errors import CheckpointError, ConfigError, MissingExtraError
-from grounding.model.configuration import GroundingConfig, GroundingPairConfig
+from grounding.model.configuration import GroundingConfig, GroundingPairConfig, square_side
 from grounding.model.modeling import GroundingForConditionalGeneration, progress_bar_off
 from grounding.model.packaged import efficientnet_lite0_file, read_efficientnet_lite0, smollm2_file
 from grounding.model.pair import GroundingPairModel
@@ -140,26 +143,37 @@ def join_pair(
 def _efficientnet_lite0(image_size: int = 224) -> PreTrainedModel:
     tensors = read_efficientnet_lite0(efficientnet_lite0_file())
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier.")}
-    model = build_vision(_timm_config("tf_efficientnet_lite0", image_size, {}))
+    model = build_vision(_timm_config("tf_efficientnet_lite0", image_size, {}, HALF))
     model.timm_model.load_state_dict(tensors)
     return model
 
 
 def _timm(name: str, weights: str | Path | None, model_args: dict[str, Any]) -> tuple[PreTrainedModel, Any]:
+    """timm resizes positions and renames tensors as each architecture needs; with all of its classes it also makes
+    sure that every tensor is there, which it does not where the classifier is left out."""
     _check_timm(name)
     timm: Any = importlib.import_module("timm")
-    overlay = {"pretrained_cfg_overlay": {"file": str(weights)}} if weights else {}
     try:
-        loaded = timm.create_model(name, pretrained=True, num_classes=0, **overlay, **model_args)
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        its = timm.get_pretrained_cfg(name)
+        if its is None:
+            raise ValueError("Unknown model")
+        overlay = {"pretrained_cfg_overlay": {"state_dict": _read_tensors(Path(weights))}} if weights else {}
+        loaded = timm.create_model(name, pretrained=True, num_classes=its.num_classes, **overlay, **model_args)
+    except (OSError, RuntimeError, ValueError, LookupError, UnpicklingError, SafetensorError) as error:
         raise CheckpointError(
-            f"timm gives no weights of {name!r} ({_reason(error)}): name another, or give weights="
+            f"timm gives no weights of {name!r} ({_reason(error)}): give their file as weights"
         ) from error
-    its = loaded.pretrained_cfg
-    size = model_args.get("img_size") or its["input_size"][-1]
-    model = build_vision(_timm_config(name, size, model_args))
-    model.timm_model.load_state_dict(loaded.state_dict())
-    return model, (its["mean"], its["std"])
+    size = model_args.get("img_size") or its.input_size[-1]
+    model = build_vision(_timm_config(name, size, model_args, (its.mean, its.std)))
+    tensors = loaded.state_dict()
+    model.timm_model.load_state_dict({key: tensors[key] for key in model.timm_model.state_dict()})
+    return model, (its.mean, its.std)
+
+
+def _read_tensors(file: Path) -> dict[str, Any]:
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _check_timm(name: str) -> None:
@@ -167,12 +181,22 @@ def _check_timm(name: str) -> None:
         raise MissingExtraError(f"{name} is an encoder of timm: pip install 'grounding-vlm[train]'")
 
 
-def _timm_config(architecture: str, size: Any, model_args: dict[str, Any]) -> PreTrainedConfig:
+def _timm_config(
+    architecture: str, size: Any, model_args: dict[str, Any], normalization: tuple[Any, Any]
+) -> PreTrainedConfig:
+    """Of transformers' wrapper; the normalization stays with it, so that a saved encoder still says it."""
     _check_timm(architecture)
     from transformers import TimmWrapperConfig
 
     side = size[0] if isinstance(size, (list, tuple)) else size
-    return TimmWrapperConfig(architecture=architecture, model_args=model_args, do_pooling=False, image_size=int(side))
+    mean, std = (list(values) for values in normalization)
+    return TimmWrapperConfig(
+        architecture=architecture,
+        model_args=model_args,
+        do_pooling=False,
+        image_size=int(side),
+        pretrained_cfg={"mean": mean, "std": std},
+    )
 
 
 def _tower(name: str) -> PreTrainedModel:
@@ -199,8 +223,9 @@ def _tower(name: str) -> PreTrainedModel:
         )
     if config.model_type == "timm_wrapper":
         config.do_pooling = False
-        config.image_size = getattr(config, "image_size", None) or (config.model_args or {}).get("img_size")
-        config.image_size = config.image_size or getattr(config, "pretrained_cfg", {}).get("input_size", [224])[-1]
+        config.image_size = (
+            square_side(config) or (getattr(config, "pretrained_cfg", None) or {}).get("input_size", [224])[-1]
+        )
     return tower
 
 
