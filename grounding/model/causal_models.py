@@ -19,7 +19,20 @@ NEEDED = ("inputs_embeds", "attention_mask", "position_ids", "past_key_values")
 
 def build_causal_model(config: PreTrainedConfig) -> PreTrainedModel:
     """The model a configuration names. Raises ConfigError for one that cannot stand behind pictures."""
-    name = getattr(config, "model_type", type(config).__name__)
+    check_config(config)
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+    except ValueError as error:
+        if "Unrecognized configuration class" not in str(error):
+            raise
+        raise ConfigError(f"transformers knows no causal language model of {config.model_type!r}") from error
+    check_causal_model(model)
+    return model
+
+
+def check_config(config: PreTrainedConfig) -> None:
+    """Raises ConfigError for a configuration whose model cannot stand behind pictures."""
+    name = config.model_type
     if not hasattr(config, "hidden_size"):
         raise ConfigError(f"{name!r} is not the configuration of a language model: name its text_config")
     others = sorted(set(getattr(config, "layer_types", None) or ()) - set(ATTENTIONS))
@@ -29,19 +42,18 @@ def build_causal_model(config: PreTrainedConfig) -> PreTrainedModel:
         raise ConfigError(f"{name!r} is an encoder with a decoder; take a causal language model, such as llama")
     if getattr(config, "alibi", False):
         raise ConfigError(f"{name!r} counts places from its mask (alibi), and pictures need masks of their own")
-    try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
-    except ValueError as error:
-        if "Unrecognized configuration class" not in str(error):
-            raise
-        raise ConfigError(f"transformers knows no causal language model of {name!r}") from error
+
+
+def check_causal_model(model: PreTrainedModel) -> None:
+    """Raises ConfigError for a language model, built already, that cannot stand behind pictures."""
+    check_config(model.config)
+    name = model.config.model_type
     if getattr(model, "_is_stateful", False):
         raise ConfigError(f"{name!r} remembers by a state instead of keys and values, which no mask can be given to")
     taken = inspect.signature(model.forward).parameters
     missing = [part for part in NEEDED if part not in taken]
     if missing:
         raise ConfigError(f"{name!r} takes no {' and no '.join(missing)}, which pictures need")
-    return model
 
 
 def decoder_blocks(language: nn.Module) -> nn.ModuleList:

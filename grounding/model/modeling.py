@@ -23,6 +23,7 @@ from transformers.utils import logging
 from grounding.errors import InputError
 from grounding.model.blocks import Norm, init_linear
 from grounding.model.cache import RowCache
+from grounding.model.causal_models import check_causal_model
 from grounding.model.configuration import GroundingConfig
 from grounding.model.coordinates import append_coordinates
 from grounding.model.cross_attention import Shown, checkpoint_with_pictures, showing
@@ -72,13 +73,15 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         for part in (vision, language):
             for module in part.modules() if part is not None else ():
                 module._is_hf_initialized = True  # what transformers would draw anew, it leaves alone by this
+        self.own_language = isinstance(self.language, GroundingTextModel)
+        if not self.own_language:
+            check_causal_model(self.language)
         width = int(config.text_config.hidden_size)
         features = vision_width(self.vision, config.vision_feature_layer)
         features += config.patch_coordinates
         self.projector = build_projector(config.projector, features, width, config.projector_options)
         self.fusion: Any = build_fusion(config.fusion, self.language, width, config.fusion_options)
         self.line_end = nn.Parameter(torch.zeros(width)) if config.line_ends else None
-        self.own_language = isinstance(self.language, GroundingTextModel)
         self.post_init()
         # what is wrapped and kept whole when a model is spread over devices: every repeated layer that is here
         layers = {type(module).__name__ for module in self.modules() if isinstance(module, GradientCheckpointingLayer)}
