@@ -22,20 +22,18 @@ from grounding.errors import ConfigError, InputError, PromptTooLongError
 from grounding.model.answers import Ask, ModelAnswer, PlainReader, Reader, Row, repeats
 from grounding.model.automaton import GrammarCompiler
 from grounding.model.building import check_fit
-from grounding.model.cache import RowCache, rows_of
+from grounding.model.cache import RowCache
 from grounding.model.constrain import GrammarLogitsProcessor
-from grounding.model.fusion import PAD, PROMPT
 from grounding.model.modeling import GroundingForConditionalGeneration
 from grounding.model.picture_cache import PictureEncoder, Pictures
-from grounding.model.processing import CROSS_ATTENTION, GroundingProcessor
+from grounding.model.prefill import read_behind, read_whole, words_in_front
+from grounding.model.processing import GroundingProcessor
 from grounding.result import Region
 
 __all__ = ["Ask", "DecodeOptions", "Decoder", "ModelAnswer", "Timing"]
 
 LOCATIONS = "location"
 """The box language of our location tokens."""
-Started = tuple[Tensor, "RowCache | DynamicCache", Tensor | None, Tensor]
-"""Of rows whose prompts were read: logits (B, V), keys and values, mask (B, K) or None, the next position (B,)."""
 SMOOTHING = 9
 """Bins over which mass is summed to find a coordinate's mode: what training spreads over neighbours counts together."""
 WINDOW = 12
@@ -113,10 +111,11 @@ class Decoder:
         self.pictures.forget()
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Image]) -> Pictures:
-        """Keys and values of pictures, at most `picture_batch` views at a time in memory of the encoder."""
+    def encode(self, images: Sequence[Image], front: Sequence[int] = ()) -> Pictures:
+        """Keys and values of pictures, at most `picture_batch` views at a time in memory of the encoder. `front`: ids
+        of words that stand before each."""
         start = time.perf_counter()
-        pictures, fresh = self.pictures.encode(images)
+        pictures, fresh = self.pictures.encode(images, front)
         if fresh:
             self._note("vision", start)
             self.timing.pictures += len(images)
@@ -204,74 +203,21 @@ class Decoder:
             Row(place, self._room(count, prompt, ask))
             for place, (prompt, ask, count) in enumerate(zip(prompts, asks, counts, strict=True))
         ]
-        # the one token of a picture beside the text sees the prompt, where prompts see themselves whole
-        marked = self.processor.fusion == CROSS_ATTENTION and self.model.config.attention == "prefix"
-        if marked or any(self.processor.ids[3] in prompt for prompt in prompts):
-            started = self._start_whole(images, which, prompts)
+        model, image = self.model, self.processor.ids[3]
+        front = words_in_front(model, self.processor, prompts)
+        if front is None:
+            start = time.perf_counter()
+            shown = self.pictures.shown(images, which)
+            start = self._note("vision", start)
+            self.timing.pictures += len(images)
+            started = read_whole(model, self.processor, prompts, shown)
         else:
-            started = self._start_after(images, which, prompts, max(row.room for row in rows))
+            behind = [prompt[len(front) + 1 :] if image in prompt else prompt for prompt in prompts]
+            pictures = self.encode(images, front)
+            start = time.perf_counter()
+            started = read_behind(model, self.processor, behind, pictures, which, max(row.room for row in rows))
+        self._note("prefill", start)
         yield from self._follow(asks, rows, *started)
-
-    def _start_after(
-        self, images: Sequence[Image], which: Sequence[int], prompts: Sequence[Sequence[int]], room: int
-    ) -> Started:
-        """Prompts behind the pictures they are about, whose keys and values are there."""
-        pictures = self.encode(images)
-        start = time.perf_counter()
-        model, device = self.model, self.model.device
-        chosen = torch.tensor(which, device=device)
-        longest = max(map(len, prompts))
-        pad = self.processor.ids[0]
-        ids = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in prompts], device=device)
-        roles = torch.tensor([[PAD] * (longest - len(p)) + [PROMPT] * len(p) for p in prompts], device=device)
-        seen, mask = pictures.mask, None
-        if seen is not None or any(len(p) < longest for p in prompts):
-            before = roles.new_ones(len(prompts), max(pictures.counts)) if seen is None else seen[chosen]
-            mask = torch.cat([before, (roles != PAD).long()], 1)
-        counts = torch.tensor([pictures.counts[number] for number in which], device=device)
-        lengths = torch.tensor([len(p) for p in prompts], device=device)
-        places = torch.arange(longest, device=device) - (longest - lengths[:, None])
-        cache: RowCache | DynamicCache
-        if model.own_language:
-            cache = RowCache(pictures.cache, chosen, longest + room, model.language.embedding.weight)
-        else:
-            cache = rows_of(pictures.cache, chosen)
-        logits = model(
-            input_ids=ids,
-            past_key_values=cache,
-            attention_mask=mask,
-            token_roles=roles,
-            position_ids=places.clamp_min(0) + counts[:, None],
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        self._note("prefill", start)
-        return logits.float(), cache, mask, lengths + counts
-
-    def _start_whole(self, images: Sequence[Image], which: Sequence[int], prompts: Sequence[Sequence[int]]) -> Started:
-        """Prompts with their pictures among the words, read as a whole."""
-        start = time.perf_counter()
-        model, processor, device = self.model, self.processor, self.model.device
-        pictures = self.pictures.shown(images, which)
-        self._note("vision", start)
-        self.timing.pictures += len(images)
-        start = time.perf_counter()
-        counts = pictures["picture_tokens"].tolist()
-        rows = [processor.with_pictures(prompt, [count]) for prompt, count in zip(prompts, counts, strict=True)]
-        longest = max(map(len, rows))
-        pad = processor.ids[0]
-        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device)
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
-        output = model(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=DynamicCache(),
-            use_cache=True,
-            logits_to_keep=1,
-            **pictures,
-        )
-        self._note("prefill", start)
-        return output.logits[:, -1].float(), output.past_key_values, mask, mask.sum(1)
 
     def _follow(
         self,
@@ -383,10 +329,13 @@ class Decoder:
             )
         return min(self.options.max_new_tokens, left)
 
-    def _note(self, part: str, start: float) -> None:
+    def _note(self, part: str, start: float) -> float:
+        """Adds the time since `start` to a part's; the time now."""
         if self.model.device.type == "cuda":
             torch.cuda.synchronize()
-        setattr(self.timing, part, getattr(self.timing, part) + time.perf_counter() - start)
+        now = time.perf_counter()
+        setattr(self.timing, part, getattr(self.timing, part) + now - start)
+        return now
 
 
 def gaps_filled(rows: Sequence[int]) -> list[int]:

@@ -47,7 +47,7 @@ class PictureEncoder:
 
     def __init__(self, model: GroundingForConditionalGeneration, processor: GroundingProcessor, batch: int) -> None:
         self.model, self.processor, self.batch = model, processor, batch
-        self._last: tuple[Tensor, tuple[int, int], Pictures] | None = None
+        self._last: tuple[Tensor, tuple[int, int], tuple[int, ...], Pictures] | None = None
 
     def forget(self) -> None:
         """Let go of the last picture."""
@@ -57,21 +57,28 @@ class PictureEncoder:
         """How many tokens of the text each picture takes."""
         return [self.processor.text_tokens(*image.size) for image in images]
 
-    def encode(self, images: Sequence[Image]) -> tuple[Pictures, bool]:
-        """Keys and values of pictures, and whether they had to be made anew."""
+    def encode(self, images: Sequence[Image], front: Sequence[int] = ()) -> tuple[Pictures, bool]:
+        """Keys and values of pictures, and whether they had to be made anew.
+
+        `front`: ids of words before every picture, whose keys and values come with it; only where nobody sees what
+        comes later do they not depend on the words behind.
+        """
         prepare, sizes = self.processor.image_processor, [image.size for image in images]
         views = [prepare.views(image) for image in images]
-        pixels = torch.from_numpy(views[0].copy())
+        known = torch.from_numpy(views[0].copy()), sizes[0], tuple(front)
         last = self._last  # once: another thread may ask of another picture meanwhile
-        if len(images) == 1 and last is not None and self._knows(last, pixels, sizes[0]):
-            return last[2], False
+        if len(images) == 1 and last is not None and self._knows(last, *known):
+            return last[3], False
         places, caches = list[int](), list[Cache]()
         for chunk, features in self._features(views, sizes):
+            if front:
+                words = self.model.get_input_embeddings()(torch.tensor(front, device=features.device))
+                features = torch.cat([words.to(features.dtype).expand(len(chunk), -1, -1), features], 1)
             caches.append(self.model.image_cache(image_features=features))
             places += chunk
-        made = Pictures(_joined(caches, places), tuple(self.counts(images)))
+        made = Pictures(_joined(caches, places), tuple(len(front) + count for count in self.counts(images)))
         if len(images) == 1:
-            self._last = (pixels, sizes[0], made)
+            self._last = (*known, made)
         return made, True
 
     def shown(self, images: Sequence[Image], which: Sequence[int]) -> dict[str, Any]:
@@ -114,10 +121,16 @@ class PictureEncoder:
                 held += views[place]
             yield chunk
 
-    def _knows(self, last: tuple[Tensor, tuple[int, int], Pictures], pixels: Tensor, size: tuple[int, int]) -> bool:
+    def _knows(
+        self,
+        last: tuple[Tensor, tuple[int, int], tuple[int, ...], Pictures],
+        pixels: Tensor,
+        size: tuple[int, int],
+        front: tuple[int, ...],
+    ) -> bool:
         """Whether these are the very pixels of the last picture, and its keys and values are still of use."""
-        keys = last[2].cache.layers[0].keys
-        same = size == last[1] and torch.equal(pixels, last[0])
+        keys = last[3].cache.layers[0].keys
+        same = (size, front) == last[1:3] and torch.equal(pixels, last[0])
         return same and (keys.device, keys.dtype) == (self.model.device, self.model.dtype)
 
 
