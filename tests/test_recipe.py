@@ -17,6 +17,7 @@ STAGE = StageRecipe("ground", 10)
         (lambda: ModelRecipe(codec="xyzzy"), "no codec 'xyzzy'; known: location, "),
         (lambda: ModelRecipe(prompt_template="USER: ASSISTANT:"), "has no {prompt}, where the question goes"),
         (lambda: ModelRecipe(vocab_size=0), "vocab_size is 0; it must be 1 or more"),
+        (lambda: ModelRecipe(pixel_std=(0.5, 0.5, 0.0)), "pixel_std is [0.5, 0.5, 0.0]; it has three numbers"),
         (lambda: ModelRecipe(image_size=-3), "image_size is -3; it must be 1 or more"),
         (lambda: ModelRecipe(checkpoint="a", vision="b"), "checkpoint is 'a', a whole model, and vision is given too"),
         (lambda: DataRecipe("scenes", weight=0.0), "weight is 0.0 for 'scenes'; it must be over 0"),

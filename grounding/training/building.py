@@ -106,8 +106,8 @@ def join_parts(recipe: Recipe, mixture: Mixture) -> tuple[GroundingForConditiona
     processor = processor_for(
         model,
         tokenizer,
-        mean=part.mean if part else None,
-        std=part.std if part else None,
+        mean=wanted.pixel_mean or (part.mean if part else None),
+        std=wanted.pixel_std or (part.std if part else None),
         resize_options=wanted.resize_options,
         prompt_template=wanted.prompt_template,
         max_prompt_tokens=wanted.max_prompt_tokens,

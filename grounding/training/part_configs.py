@@ -36,9 +36,11 @@ def language_config(values: Mapping[str, Any], tokenizer: Any, bins: int, places
     `bins`: how many location tokens end the vocabulary. `places`: how many tokens a row must have room for.
     """
     values = dict(values)
-    ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    values = {**ids, **values, "vocab_size": len(tokenizer)}
-    if values.get("model_type", LANGUAGE) == LANGUAGE:
+    kind = values.get("model_type", LANGUAGE)
+    known = settings_of(_class_of(kind, "model.language_config"))
+    names = {"bos_token_id", "eos_token_id", "pad_token_id"} & known
+    values = {**{name: getattr(tokenizer, name) for name in sorted(names)}, **values, "vocab_size": len(tokenizer)}
+    if kind == LANGUAGE:
         room = max(places, GroundingTextConfig().max_position_embeddings)
         values = {"max_position_embeddings": room, **values, "num_locations": bins}
     return part_config(values, LANGUAGE, "model.language_config")
@@ -48,21 +50,33 @@ def part_config(values: Mapping[str, Any], default: str, where: str) -> PreTrain
     """The configuration that `values` with `model_type` describe. `where`: what errors call it. Raises ConfigError."""
     values = dict(values)
     kind = values.pop("model_type", default)
-    known = {**OWN, **{name: CONFIG_MAPPING[name] for name in (kind,) if name in CONFIG_MAPPING}}
-    if kind not in known:
-        close = difflib.get_close_matches(str(kind), [*OWN, *CONFIG_MAPPING.keys()], 1)
-        hint = f"did you mean {close[0]!r}?" if close else "name one of transformers' model types"
-        raise ConfigError(f"{where}: no architecture has the model_type {kind!r}; {hint}")
-    taken = {*known[kind]().to_dict(), "image_size"}  # which timm's wrapper keeps though it does not know it
+    config = _class_of(kind, where)
+    known = settings_of(config) | {"image_size"}  # which timm's wrapper keeps though it does not know it
     for key in values:
-        if key not in taken:
-            close = difflib.get_close_matches(key, taken, 1)
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else "leave it out"
             raise ConfigError(f"{where} has no setting {key!r} for {kind}; {hint}")
     try:
-        return known[kind](**values)
+        return config(**values)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     except Exception as error:  # each family of configurations has errors of its own
         reason = " ".join(str(error).split())
         raise ConfigError(f"{where} can't be a {kind}: {reason:.200}") from error
+
+
+def settings_of(config: type[PreTrainedConfig]) -> set[str]:
+    """Names of what can be set about a kind of part."""
+    return set(config().to_dict())
+
+
+def _class_of(kind: Any, where: str) -> type[PreTrainedConfig]:
+    if kind in OWN:
+        return OWN[kind]
+    if kind in CONFIG_MAPPING:
+        found: type[PreTrainedConfig] = CONFIG_MAPPING[kind]
+        return found
+    close = difflib.get_close_matches(str(kind), [*OWN, *CONFIG_MAPPING.keys()], 1)
+    hint = f"did you mean {close[0]!r}?" if close else "name one of transformers' model types"
+    raise ConfigError(f"{where}: no architecture has the model_type {kind!r}; {hint}")

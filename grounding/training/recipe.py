@@ -48,6 +48,10 @@ class ModelRecipe:
     """How boxes are written, such as location, kosmos-2, shikra: a name that `grounding codecs` lists."""
     image_size: int | None = None
     """Side of a view, px; None: what the encoder was made for, 224 for a fresh one."""
+    pixel_mean: tuple[float, ...] | None = None
+    """What is taken from red, green and blue, of 0 to 1; None: as the encoder was trained, where that is known."""
+    pixel_std: tuple[float, ...] | None = None
+    """What they are then divided by; None: the same."""
     resize: Literal["squash", "pad", "llava_next", "internvl", "native"] = "squash"
     """How a picture becomes views."""
     resize_options: dict[str, Any] = field(default_factory=dict)
@@ -76,6 +80,10 @@ class ModelRecipe:
             raise ConfigError(_unknown("codec", self.codec, CODECS))
         if "{prompt}" not in self.prompt_template:
             raise ConfigError(f"prompt_template {self.prompt_template!r} has no {{prompt}}, where the question goes")
+        for name in ("pixel_mean", "pixel_std"):
+            values = getattr(self, name)
+            if values is not None and (len(values) != 3 or (name == "pixel_std" and min(values) <= 0)):
+                raise ConfigError(f"{name} is {list(values)}; it has three numbers, those of std over 0")
         _check_least(self, 1, "vocab_size")
         _check_least(
             self, 1, *(name for name in ("image_size", "max_prompt_tokens") if getattr(self, name) is not None)
