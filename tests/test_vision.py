@@ -6,7 +6,14 @@ from transformers import CLIPVisionConfig, SiglipVisionConfig
 
 from grounding.errors import ConfigError, InputError
 from grounding.model import GroundingConfig, GroundingForConditionalGeneration, GroundingVisionConfig
-from grounding.model.vision import build_vision, feature_grid, feature_shapes, patch_features, vision_width
+from grounding.model.vision import (
+    build_vision,
+    feature_grid,
+    feature_shapes,
+    patch_features,
+    unread_parameters,
+    vision_width,
+)
 from tests.tiny_encoders import CASES, CLIP, ENCODERS, SHAPE, brightened, timm
 
 TEXT = {**SHAPE, "num_hidden_layers": 1, "vocab_size": 200, "num_locations": 64, "max_position_embeddings": 640}
@@ -168,6 +175,28 @@ def test_an_encoder_of_half_precision_takes_pixels_of_whole(name):
     model, size = built(name)
     features = patch_features(model.to(torch.bfloat16), torch.randn(1, 3, size, size))
     assert features.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_what_the_features_do_not_depend_on_is_known(name, number):
+    model, size = built(name)
+    layer = ENCODERS[name].layers[number]
+    unread = unread_parameters(model.train(), layer)
+    assert model.training
+    assert all(weight.grad is None for weight in model.parameters())
+    features = patch_features(model, torch.randn(2, 3, size, size), layer)
+    if features.requires_grad:
+        features.sum().backward()
+    assert unread == [key for key, weight in model.named_parameters() if weight.grad is None]
+
+
+def test_the_last_block_is_not_read_where_the_layer_before_it_is_taken():
+    model, _ = built("clip")
+    unread = unread_parameters(model, -2)
+    assert {name.split(".")[2] for name in unread if name.startswith("encoder.layers")} == {"2"}
+    assert {name.split(".")[0] for name in unread} == {"encoder", "post_layernorm"}
+    assert {name.split(".")[0] for name in unread_parameters(model)} == {"post_layernorm"}  # of the class token alone
+    assert unread_parameters(model.requires_grad_(False)) == []
 
 
 # ---- what is refused
