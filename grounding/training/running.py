@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from transformers import TrainingArguments
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.sources import SceneSource
 from grounding.data.whole_files import whole_file
-from grounding.errors import TrainingError
+from grounding.errors import MissingExtraError, TrainingError
 from grounding.training import checkpoints
 from grounding.training.building import build
 from grounding.training.failures import Signals, memory_said
@@ -142,7 +143,7 @@ def train_stage(
         enable({"use_reentrant": False})
     signals = Signals()
     watchers = callbacks_of(recipe, stage)
-    trainer = StageTrainer(recipe, stage, mixture, collator, moving, start, signals, model, args, watchers)
+    trainer = trainer_of(stage)(recipe, stage, mixture, collator, moving, start, signals, model, args, watchers)
     with signals.caught(), memory_said(recipe, args.per_device_train_batch_size), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -156,6 +157,17 @@ def train_stage(
         return type(model)(model.config)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     return model
+
+
+def trainer_of(stage: StageRecipe) -> type[StageTrainer]:
+    """What does the steps of a stage. Raises MissingExtraError where rewards need what is not installed."""
+    if stage.objective == "answers":
+        return StageTrainer
+    if missing := [name for name in ("trl", "datasets") if find_spec(name) is None]:
+        raise MissingExtraError(f"rewards need {' and '.join(missing)}: pip install 'grounding-vlm[train,rewards]'")
+    from grounding.training.reward_trainer import RewardTrainer
+
+    return RewardTrainer
 
 
 def finish_stage(recipe: Recipe, stage: StageRecipe, model: nn.Module, last: Path) -> None:
@@ -178,7 +190,7 @@ def arguments_of(recipe: Recipe, stage: StageRecipe, folder: Path) -> TrainingAr
     processes = join_processes().num_processes
     micro, passes = share_of(recipe.batch_size, recipe.micro_batch, processes)
     cuda = torch.cuda.is_available()
-    return TrainingArguments(
+    args = TrainingArguments(
         output_dir=str(folder),
         max_steps=stage.steps,
         per_device_train_batch_size=micro,
@@ -196,6 +208,7 @@ def arguments_of(recipe: Recipe, stage: StageRecipe, folder: Path) -> TrainingAr
         dataloader_pin_memory=cuda,
         ddp_find_unused_parameters=True,  # a layer behind the one whose features are taken gets no gradient
     )
+    return trainer_of(stage).arguments(args, stage)
 
 
 def tell_parts(recipe: Recipe, stage: StageRecipe, model: nn.Module, moving: Moving, folder: Path, start: int) -> None:

@@ -65,6 +65,11 @@ class StageTrainer(Trainer):
         self.parts: dict[str, Tensor] = {}
         self.logged_step = start_step
 
+    @classmethod
+    def arguments(cls, args: TrainingArguments, stage: StageRecipe) -> TrainingArguments:
+        """What this trainer takes, of what every stage is told."""
+        return args
+
     # ---- what is learned
 
     def get_train_dataloader(self) -> DataLoader[Any]:
