@@ -64,14 +64,7 @@ def open_source(
     What is wrong in the files stands in `Source.problems`. Raises InputError where there is no such name or file, or
     its opener has no such option.
     """
-    kind, colon, rest = str(name).partition(":")
-    kind = kind.lower()
-    form = FORMS[kind] if kind in FORMS and (colon or kind == "scenes") else DATASET
-    if form is DATASET:
-        rest, kind = str(name), _speech_of(name, root)
-        form = FORMS.get(kind, DATASET)
-    module, _, function = form.opener.partition(":")
-    opener: Callable[..., Source] = getattr(import_module(module), function)
+    opener, kind, rest = _opener(name, root)
     parameters = inspect.signature(opener).parameters
     free = any(entry.kind is entry.VAR_KEYWORD for entry in parameters.values())
     known = [key for key, entry in parameters.items() if entry.kind is entry.KEYWORD_ONLY]
@@ -84,6 +77,25 @@ def open_source(
 
         return AugmentedSource(source, augment, seed)
     return source
+
+
+def takes_option(name: str | Path, option: str, root: str | Path | None = None) -> bool:
+    """Whether the opener of these lessons has an option of its own with that name."""
+    entry = inspect.signature(_opener(name, root)[0]).parameters.get(option)
+    return entry is not None and entry.kind is entry.KEYWORD_ONLY
+
+
+def _opener(name: str | Path, root: str | Path | None) -> tuple[Callable[..., Source], str, str]:
+    """The function that opens these lessons, and the two parts of their name."""
+    kind, colon, rest = str(name).partition(":")
+    kind = kind.lower()
+    form = FORMS[kind] if kind in FORMS and (colon or kind == "scenes") else DATASET
+    if form is DATASET:
+        rest, kind = str(name), _speech_of(name, root)
+        form = FORMS.get(kind, DATASET)
+    module, _, function = form.opener.partition(":")
+    opener: Callable[..., Source] = getattr(import_module(module), function)
+    return opener, kind, rest
 
 
 def open_drawn(
