@@ -30,6 +30,7 @@ _STREAM_BUFFER = 1000
 def open_hub_lessons(
     kind: str,
     name: str,
+    /,
     *,
     root: str | None,
     images: str | None,

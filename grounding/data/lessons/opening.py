@@ -99,16 +99,16 @@ def _opener(name: str | Path, root: str | Path | None) -> tuple[Callable[..., So
 
 
 def open_drawn(
-    kind: str, skills: str, *, root: str | None, images: str | None, seed: int, phrases: int = 8, **options: Any
+    kind: str, named: str, /, *, root: str | None, images: str | None, seed: int, phrases: int = 8, **options: Any
 ) -> Source:
     """`scenes`, or `scenes:SKILL,SKILL` for questions of some skills only; the options are SceneSource's."""
     known = list(inspect.signature(SceneSource).parameters)[3:]
     if strange := sorted(set(options) - set(known)):
         raise InputError(f"scenes have no option {strange[0]!r}; their options are phrases, {', '.join(known)}")
-    if skills:
+    if named:
         if "skills" in options:
-            raise InputError(f"scenes:{skills} names its skills already: leave out skills=")
-        wanted = [skill.strip() for skill in skills.split(",")]
+            raise InputError(f"scenes:{named} names its skills already: leave out skills=")
+        wanted = [skill.strip() for skill in named.split(",")]
         if unknown := [skill for skill in wanted if skill not in SKILLS]:
             raise InputError(f"there is no skill {unknown[0]!r}; known: {', '.join(SKILLS)}")
         options["skills"] = dict.fromkeys(wanted, 1.0)
@@ -118,6 +118,7 @@ def open_drawn(
 def open_rows(
     kind: str,
     file: str,
+    /,
     *,
     root: str | None,
     images: str | None,
@@ -146,6 +147,7 @@ def open_rows(
 def open_data(
     kind: str,
     name: str,
+    /,
     *,
     root: str | None,
     images: str | None,

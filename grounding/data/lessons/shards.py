@@ -9,6 +9,7 @@ lesson costs one read wherever a run begins, and any number of processes share a
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from grounding.data.lessons.unit_order import BUFFER, UnitOrder
 from grounding.data.plain import writable
 from grounding.errors import InputError
 
+_LOG = logging.getLogger(__name__)
 _OPEN = 24
 """Shards that a process holds open."""
 _PICTURES = tuple(ending.lstrip(".") for ending in ENDINGS)
@@ -35,6 +37,7 @@ _PICTURES = tuple(ending.lstrip(".") for ending in ENDINGS)
 def open_shards(
     kind: str,
     pattern: str,
+    /,
     *,
     root: str | None,
     images: str | None,
@@ -134,7 +137,10 @@ class ShardSource(Source):
             return self._open[unit]
         path = self.copies.path(self.shards[unit])
         members = members_of(path)
-        self._problems[unit] = members.problems
+        if unit not in self._problems:
+            self._problems[unit] = members.problems
+            for problem in members.problems:
+                _LOG.warning("%s: %s", problem.where, problem.message)
         self._open[unit] = (_File(path), members)
         while len(self._open) > _OPEN:
             self._open.popitem(last=False)

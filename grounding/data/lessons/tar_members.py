@@ -164,7 +164,7 @@ def _files(data: mmap.mmap, findings: Findings) -> Iterator[tuple[str, int, int]
         if kind != _PAX_GLOBAL:
             long_name = long_size = None
     if at > end or at < end:
-        findings.add("unreadable line", "it ends in the middle of a header; fetch it again", entry=f"byte {at}")
+        findings.add("unreadable line", "it ends in the middle; fetch it again", entry=f"byte {at}")
     else:
         findings.add("unreadable line", "it has no end mark: it may be cut off", entry=f"byte {at}", kept=True)
 
