@@ -23,7 +23,6 @@ from torch import nn
 from transformers import TrainingArguments
 
 from grounding.data.lessons.mixture import Mixture
-from grounding.data.lessons.sources import SceneSource
 from grounding.data.whole_files import whole_file
 from grounding.errors import MissingExtraError, TrainingError
 from grounding.training import checkpoints
@@ -33,9 +32,10 @@ from grounding.training.foreign import ForeignProcessor
 from grounding.training.foreign_rows import ForeignCollator
 from grounding.training.lesson_rows import LessonCollator
 from grounding.training.memory import keep_freed_memory
+from grounding.training.mixtures import everything, open_mixture
 from grounding.training.parts import Moving, freeze, parts_table, table_text
 from grounding.training.passes import Collator, share_of
-from grounding.training.recipe import DataRecipe, Recipe, StageRecipe
+from grounding.training.recipe import Recipe, StageRecipe
 from grounding.training.recipe_files import plain
 from grounding.training.running_mean import RunningMean
 from grounding.training.same_run import FINISHED, RECIPE, check_same_run
@@ -43,15 +43,6 @@ from grounding.training.spread import join_processes, wait_for_all
 from grounding.training.stage_trainer import StageTrainer
 from grounding.training.watching import callbacks_of
 from grounding.training.whole_folders import clean_up, whole_folder
-
-
-def open_mixture(data: tuple[DataRecipe, ...], recipe: Recipe) -> Mixture:
-    """The sources of a recipe, by weight."""
-    sources = [
-        (part.weight, SceneSource(part.source, seed=recipe.seed, phrases=recipe.most_turns, **part.options))
-        for part in data
-    ]
-    return Mixture(sources, recipe.seed)
 
 
 def collator_of(recipe: Recipe, processor: Any) -> Collator:
@@ -67,6 +58,7 @@ def train_recipe(recipe: Recipe) -> Path:
     Raises ConfigError where the folder holds another run, TrainingError where this one stops before its end, OutputError
     where nothing can be written: what was saved before stays whole, and the same call goes on from there.
     """
+    recipe.check_complete()
     processes = join_processes()
     share_of(recipe.batch_size, recipe.micro_batch, processes.num_processes)
     check_same_run(recipe)
@@ -74,13 +66,12 @@ def train_recipe(recipe: Recipe) -> Path:
     if processes.is_main_process:
         prepare_folder(recipe)
     wait_for_all()
-    mixture = open_mixture(recipe.data, recipe)
-    model, processor = build(recipe, mixture)
+    model, processor = build(recipe, open_mixture(everything(recipe), recipe))
     done = [stage for stage in recipe.stages if is_finished(recipe, stage)]
     if done:
         checkpoints.load_weights(model, recipe.out / done[-1].name / FINISHED / checkpoints.WEIGHTS)
     for stage in recipe.stages[len(done) :]:
-        drawn = open_mixture(stage.data, recipe) if stage.data else mixture
+        drawn = open_mixture(stage.data or recipe.data, recipe)
         model = run_stage(recipe, stage, model, processor, drawn)
     final = recipe.out / "model"
     if processes.is_main_process:
