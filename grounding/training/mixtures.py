@@ -39,15 +39,12 @@ class Shortened(Source):
 
 
 def open_data(part: DataRecipe, recipe: Recipe) -> Source:
-    """One source of a recipe. Raises ConfigError where its name or its options are wrong, and what else opening does."""
+    """One source of a recipe. Raises ConfigError where its name or options are wrong, and what else opening raises."""
     options = dict(part.options)
+    turns = "phrases" if part.source.partition(":")[0] == "scenes" else "most"
     try:
-        for name in (
-            "phrases",
-            "most",
-        ):  # a picture with more questions has several lessons, where the source can do so
-            if part.source.startswith("scenes") == (name == "phrases") and takes_option(part.source, name, part.root):
-                options.setdefault(name, recipe.most_turns)
+        if takes_option(part.source, turns, part.root):  # what is over it has lessons of its own
+            options.setdefault(turns, recipe.most_turns)
         source = open_source(
             part.source, root=part.root, images=part.images, seed=recipe.seed, augment=part.augment, **options
         )
