@@ -160,11 +160,19 @@ class CrossAttention(nn.Module):
         for number, place in enumerate(places):
             blocks[place].register_forward_pre_hook(Before(self, number), with_kwargs=True)
 
-    def meet(self, features: Tensor, counts: Tensor | Sequence[int] | None, marks: Tensor, keep: bool) -> Shown | None:
+    def meet(
+        self,
+        features: Tensor,
+        counts: Tensor | Sequence[int] | None,
+        marks: Tensor,
+        keep: bool,
+        documents: Tensor | None = None,
+    ) -> Shown | None:
         """What a batch looks at: `marks` (B, L) bool where its pictures stand; None where there are none.
 
-        `features` (P, N, D), or (M, D) those of all pictures in turn, with how many each has in `counts` (P,). Raises
-        InputError where there are not as many pictures as marks.
+        `features` (P, N, D), or (M, D) those of all pictures in turn, with how many each has in `counts` (P,).
+        `documents` (B, L): of several texts that share a row, each looks at its own pictures alone. Raises InputError
+        where there are not as many pictures as marks.
         """
         features, filled = by_picture(features, counts)
         pictures, each = filled.shape
@@ -185,6 +193,10 @@ class CrossAttention(nn.Module):
         order = marks.cumsum(1)  # (B, L) how many pictures there are up to each token
         ours = torch.arange(1, most + 1, device=marks.device).repeat_interleave(each)
         seen = ours <= order[..., None]
+        if documents is not None:
+            owner = documents.new_full((len(marks), most + 1), -2)
+            owner = owner.scatter(1, torch.where(marks, order, 0), torch.where(marks, documents, -2))[:, 1:]
+            seen = seen & (owner.repeat_interleave(each, 1)[:, None] == documents[..., None])
         after = shown
         if self.look == "last":
             first = marks & ~F.pad(marks, (1, 0))[:, :-1]

@@ -21,10 +21,17 @@ from grounding.model.cross_attention import CrossAttention
 PAD, IMAGE, PROMPT, ANSWER = 0, 1, 2, 3
 
 
-def visibility(roles: Tensor, segments: Tensor | None = None, start: int = 0, causal: bool = False) -> Tensor:
+def visibility(
+    roles: Tensor,
+    segments: Tensor | None = None,
+    start: int = 0,
+    causal: bool = False,
+    documents: Tensor | None = None,
+) -> Tensor:
     """(B, 1, L - start, L) bool: whether the token at a place (third axis, from `start`) may look at another (fourth).
 
-    `roles` (B, L) of the numbers above; `segments` (B, L) the phrase that a text token belongs to; images, any number.
+    `roles` (B, L) of the numbers above; `segments` (B, L) the phrase that a text token belongs to; images, any number;
+    `documents` (B, L) which of several texts that share a row, pictures and all, a token belongs to: none sees another.
     Padding sees itself alone, so that no row is empty. `causal`: nobody sees what comes later, images and prompts
     neither; an image after words sees them then.
     """
@@ -41,7 +48,10 @@ def visibility(roles: Tensor, segments: Tensor | None = None, start: int = 0, ca
     image = (seen == IMAGE) & (viewer != PAD)
     image = image & (earlier if causal else earlier | (viewer != ANSWER))
     itself = (viewer == PAD) & (places[start:, None] == places[None, :])
-    return (image | text | itself)[:, None]
+    seen_of = image | text
+    if documents is not None:
+        seen_of = seen_of & (documents[:, start:, None] == documents[:, None, :])
+    return (seen_of | itself)[:, None]
 
 
 class Concatenation(nn.Module):

@@ -29,17 +29,18 @@ def masks_of_whole(
     positions: Tensor,
     causal: bool,
     dtype: torch.dtype,
+    documents: Tensor | None = None,
 ) -> dict[str, Any]:
-    """For a text with nothing before it, of (B, L) `roles` and `segments`."""
+    """For a text with nothing before it, of (B, L) `roles`, `segments` and `documents` (see `visibility`)."""
     if config is None:
         prefix = 0 if causal else leading_images(roles == IMAGE)
-        return {"attention_mask": visibility(roles, segments, start=prefix, causal=causal), "prefix": prefix}
-    if causal and (segments is None or bool((segments == segments[:, :1]).all())):
+        return {"attention_mask": visibility(roles, segments, prefix, causal, documents), "prefix": prefix}
+    if causal and documents is None and (segments is None or bool((segments == segments[:, :1]).all())):
         # plainly causal: the language model's own masks, with which it can use the fastest attention there is
         return {"attention_mask": (roles != PAD).long()}
-    visible = visibility(roles, segments, causal=causal)
+    visible = visibility(roles, segments, 0, causal, documents)
     pictures = roles == IMAGE
-    whole = None if causal else (pictures[:, :, None] & pictures[:, None])[:, None]
+    whole = None if causal else (pictures[:, :, None] & pictures[:, None])[:, None] & visible
     return {"attention_mask": in_its_form(config, visible, dtype, positions, positions, whole)}
 
 

@@ -52,6 +52,8 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         attention_mask  (B, L) 1 for what is there, 0 for padding (all of the past too)
         token_roles     (B, L) `fusion` roles; None: images by their id, padding by the mask, the rest prompt
         segment_ids     (B, L) which phrase a text token belongs to; None: one phrase a row
+        document_ids    (B, L) which of several texts that share a row a token belongs to; they and their pictures do
+                        not see each other; None: one text a row
         position_ids    (B, L); None: counted from the mask
         labels          (B, L) the token each place should predict, -100 for none (already shifted)
     and gives loss (when there are labels), logits (B, L or logits_to_keep, V), past_key_values, hidden_states.
@@ -209,6 +211,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         image_index: Tensor | None = None,
         spatial_shapes: Tensor | None = None,
         picture_tokens: Tensor | None = None,
+        document_ids: Tensor | None = None,
         **_: Any,
     ) -> CausalLMOutputWithPast:
         if input_ids is None:
@@ -234,7 +237,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
             if image_features is None and pixel_values is not None:
                 image_features = self.image_features(pixel_values, image_index, spatial_shapes)
             if self.fusion.marks:
-                shown = self._meet(image_features, picture_tokens, places, past, use_cache)
+                shown = self._meet(image_features, picture_tokens, places, past, use_cache, document_ids)
             else:
                 embeddings = self._place_images(embeddings, places, image_features)
             if past:
@@ -245,7 +248,9 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
                 )
             else:
                 roles = self._roles(token_roles, places, attention_mask)
-                masks = masks_of_whole(self._foreign, roles, segment_ids, position_ids, self.causal, embeddings.dtype)
+                masks = masks_of_whole(
+                    self._foreign, roles, segment_ids, position_ids, self.causal, embeddings.dtype, document_ids
+                )
         if self.fusion.marks and shown is None:
             shown = self.fusion.recall(past_key_values)
         with showing(shown) if shown is not None else nullcontext():
@@ -321,7 +326,13 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         return self.fusion(embeddings, image_features, places)
 
     def _meet(
-        self, features: Tensor | None, counts: Tensor | None, places: Tensor, past: int, use_cache: bool | None
+        self,
+        features: Tensor | None,
+        counts: Tensor | None,
+        places: Tensor,
+        past: int,
+        use_cache: bool | None,
+        documents: Tensor | None = None,
     ) -> Shown | None:
         """What cross-attention looks at, where pictures come with this text; else None. Raises InputError where they
         don't match the text."""
@@ -331,7 +342,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
             return None
         if past:
             raise InputError("with cross-attention all pictures come with the beginning of the text, before any cache")
-        shown: Shown | None = self.fusion.meet(features, counts, places, bool(use_cache))
+        shown: Shown | None = self.fusion.meet(features, counts, places, bool(use_cache), documents)
         return shown
 
     def start_location_embeddings(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,8 +10,8 @@ from torch import nn
 from grounding.errors import ConfigError
 from grounding.training.optimizer import SideBySide
 from grounding.training.parts import Moving, part_of
-from grounding.training.spread import repeated_blocks
 from grounding.training.recipe import Recipe, StageRecipe
+from grounding.training.spread import repeated_blocks
 
 BETAS = (0.9, 0.98)
 
