@@ -4,7 +4,16 @@ import pytest
 from PIL import Image
 
 from grounding.boxes import iou
-from grounding.model.answers import DUPLICATE_IOU, Ask, Reader, Row, repeats
+from grounding.model.answers import (
+    DUPLICATE_IOU,
+    Ask,
+    PlainReader,
+    Reader,
+    Row,
+    geometric_mean,
+    number_places,
+    repeats,
+)
 from grounding.result import Region
 from tests import tiny
 
@@ -119,3 +128,86 @@ def test_only_boxes_of_one_label_repeat_each_other():
     assert not repeats(Region(near, "star"), [Region(box, "ring")])
     assert not repeats(Region(away, "star"), [Region(box, "star")])
     assert not repeats(Region(box), [])
+
+
+# ---- boxes in other words
+
+
+@pytest.fixture
+def plainly():
+    """Reads what a codec writes; every token of a number has 0.5, every other 0.9."""
+
+    def read(codec, text, *, task="locate", end=True, size=(1000, 1000)):
+        processor = tiny.processor(codec=codec)
+        ids = processor.encode_answers([text])[0]
+        row = Row(0, 999)
+        for token in ids if end else ids[:-1]:
+            numeric = any(char.isdigit() for char in processor.text([token]))
+            row.add(token, 0.5 if numeric else 0.9, None)
+        ask = Ask(Image.new("RGB", size), "", processor.canvas(*size), task)
+        return PlainReader(processor).read(ask, row)
+
+    return read
+
+
+def test_decimals_are_scored_by_the_tokens_that_spell_them(plainly):
+    answer = plainly("shikra", "Answer: [0.100,0.200,0.300,0.400] .")
+    (region,) = answer.regions
+    assert region.box == pytest.approx((100, 200, 300, 400), abs=1)
+    assert 0.5 <= region.score < 0.9  # a dot may be a token of its own
+    assert answer.presence is None
+
+
+def test_boxes_of_one_bracket_are_scored_each_by_its_own_numbers(plainly):
+    text = "two stars [0.100,0.200,0.300,0.400;0.500,0.600,0.700,0.800] ."
+    places = number_places(text, 4)
+    assert [text[box[0][0] : box[-1][1]] for box in places] == ["0.100,0.200,0.300,0.400", "0.500,0.600,0.700,0.800"]
+    scores = [region.score for region in plainly("shikra", text, task="caption").regions]
+    assert len(scores) == 2
+    assert all(0.5 <= score < 0.9 for score in scores)
+
+
+def test_patches_are_scored_in_pairs(plainly):
+    text = "<phrase> star</phrase><object><patch_index_0044><patch_index_0863></object>"
+    assert [len(box) for box in number_places(text, 2)] == [2]
+    (region,) = plainly("kosmos-2", text).regions
+    assert region.label == "star"
+    assert 0.5 <= region.score < 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("[0.1, 0.2, 0.3]", 0),
+        ("[0.1, 0.2, 0.3, 0.4, 0.5]", 0),
+        ("in 2024 there were 3 [1,2,3,4]", 1),
+        ("<loc_1><loc_2><loc_3><loc_4><loc_5><loc_6><loc_7><loc_8>", 2),
+        ("(1,2),(3,4)", 1),
+        ('{"bbox_2d": [1, 2, 3, 4], "label": "7 cats"}', 1),
+        ("", 0),
+    ],
+)
+def test_numbers_make_boxes_only_four_by_four(text, count):
+    assert len(number_places(text, 4)) == count
+
+
+def test_a_box_whose_numbers_can_not_be_told_has_no_score(plainly):
+    answer = plainly("json", '[{"box": ["100", "200", "300", "400"], "label": "star"}]')
+    assert [region.score for region in answer.regions] == [None]
+
+
+def test_a_label_behind_a_box_does_not_count(plainly):
+    answer = plainly("json", '[{"box": [100, 200, 300, 400], "label": "5 6 7 cats"}]')
+    assert [region.label for region in answer.regions] == ["5 6 7 cats"]
+    assert answer.regions[0].score < 0.9
+
+
+def test_a_cut_answer_of_words_says_so(plainly):
+    answer = plainly("shikra", "[0.100,0.200,0.3", end=False)
+    assert answer.regions == ()
+    assert answer.problems[-1].kind == "truncated"
+
+
+def test_the_mean_of_no_probabilities_is_one():
+    assert geometric_mean([]) == 1.0
+    assert geometric_mean([0.25, 1.0]) == pytest.approx(0.5)

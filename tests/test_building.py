@@ -1,231 +1,143 @@
-"""Building by a recipe: parts keep their weights, box languages get their tokens, and errors name the setting."""
+"""The processor that fits a model: sizes, grids, layout, normalization and codec are read from the model."""
 
-import json
+import copy
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from PIL import Image
 
-from grounding.data.lessons.mixture import Mixture
-from grounding.errors import CheckpointError, ConfigError
-from grounding.training.box_tokens import BOX_TOKENS, box_tokens
-from grounding.training.building import build
-from grounding.training.recipe_files import recipe_of
-from tests import tiny_parts
-from tests.tiny_training import Boxes
+from grounding.errors import ConfigError
+from grounding.model import GroundingConfig, GroundingForConditionalGeneration
+from grounding.model.building import check_fit, normalization, processor_for
+from tests import tiny
 
-EYES = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1}
-OURS = {"vision_config": {**EYES, "stem_channels": [8, 16]}, "language_config": EYES, "image_size": 64}
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory):
-    """Folders: clip, other (a second encoder), words (a language model), tied (one whose head is its table)."""
-    root = tmp_path_factory.mktemp("parts")
-    tiny_parts.save_clip(root / "clip")
-    tiny_parts.save_clip(root / "other", seed=1)
-    tiny_parts.save_language(root / "words")
-    tiny_parts.save_language(root / "tied", tie_word_embeddings=True)
-    return root
+def model(vision=None, **changes) -> GroundingForConditionalGeneration:
+    torch.manual_seed(0)
+    text = {**tiny.SHAPE, "vocab_size": tiny.VOCAB, "num_hidden_layers": 1, "max_position_embeddings": 4096}
+    vision = vision or {**tiny.SHAPE, "image_size": 64, "num_hidden_layers": 1, "stem_channels": [16, 32]}
+    return GroundingForConditionalGeneration(GroundingConfig(vision_config=vision, text_config=text, **changes)).eval()
 
 
-def built(seed=0, most_tokens=400, **model):
-    recipe = recipe_of({"model": {"vocab_size": 1500, **model}, "seed": seed, "most_tokens": most_tokens})
-    return build(recipe, Mixture([(1.0, Boxes())]))
+def fits(made: GroundingForConditionalGeneration, **options) -> None:
+    """Whether forward takes what the processor gives, of pictures of several shapes."""
+    processor = processor_for(made, tiny.tokenizer(), **options)
+    pictures = [Image.new("RGB", size, "white") for size in ((300, 100), (64, 64), (70, 200))]
+    batch = processor(pictures, ["caption", "locate the red star", "caption"])
+    assert torch.isfinite(made(**batch).logits).all()
+    made.generate(**batch, max_new_tokens=2, pad_token_id=0, do_sample=False)
 
 
-def same_weights(a, b):
-    ours, theirs = a.state_dict(), b.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+@pytest.mark.parametrize("resize", ["squash", "pad", "llava_next", "internvl"])
+@pytest.mark.parametrize(
+    "projector", [{}, {"projector": "pixel_shuffle"}, {"projector": "perceiver", "projector_options": {"heads": 2}}]
+)
+@pytest.mark.parametrize(
+    "vision",
+    [
+        {"model_type": "clip_vision_model", "image_size": 56, "patch_size": 14, **SMALL},
+        {"model_type": "siglip_vision_model", "image_size": 66, "patch_size": 16, **SMALL},
+        {"model_type": "grounding_patches", "image_size": 24, "patch_size": 8},
+    ],
+    ids=["clip", "siglip", "patches"],
+)
+def test_whatever_encoder_and_projector_the_tensors_fit(resize, projector, vision):
+    fits(model(vision, resize=resize, line_ends=resize == "llava_next", **projector))
 
 
-# ---- fresh parts
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize(
+    "vision",
+    [
+        {"model_type": "grounding_patches", "image_size": 64, "patch_size": 8},
+        {"model_type": "siglip2_vision_model", "num_patches": 16, "patch_size": 16, **SMALL},
+        {
+            "model_type": "qwen2_vl_vision",
+            "image_size": 56,
+            "patch_size": 14,
+            "depth": 1,
+            "embed_dim": 32,
+            "hidden_size": 32,
+            "num_heads": 2,
+            "mlp_ratio": 2,
+        },
+    ],
+    ids=["patches", "siglip2", "qwen2-vl"],
+)
+def test_native_pictures_fit_encoders_of_patches(vision, factor):
+    made = model(vision, resize="native", projector="pixel_shuffle", projector_options={"factor": factor})
+    fits(made, resize_options={"max_patches": 64})
+    plan = processor_for(made, tiny.tokenizer()).image_processor.plan
+    merged = 2 if vision["model_type"] == "qwen2_vl_vision" else 1
+    assert (plan.patch_size, plan.merge) == (vision["patch_size"], merged * factor)
 
 
-@pytest.mark.parametrize("codec", ["location", "paligemma", "florence-2", "kosmos-2", "shikra", "llava-1.5"])
-@pytest.mark.parametrize("decoder", ["ours", "llama"])
-def test_each_box_language_has_its_tokens_and_no_others(codec, decoder):
-    values = {**EYES, "model_type": "llama", "num_key_value_heads": 1} if decoder == "llama" else EYES
-    model, processor = built(**{**OURS, "language_config": values}, codec=codec)
-    tokens = box_tokens(codec)
-    vocabulary = processor.tokenizer.get_vocab()
-    assert len(processor.tokenizer) == model.config.text_config.vocab_size == 1500
-    ids = [vocabulary[place] for place in tokens.places]
-    assert ids == list(range(1500 - len(ids), 1500))
-    assert model.config.num_locations == tokens.bins
-    assert (model.config.location_token_id == ids[0]) if tokens.bins else (model.config.location_token_id is None)
-    foreign = {place for name, other in BOX_TOKENS.items() for place in other.places if other.places != tokens.places}
-    assert not foreign & vocabulary.keys()
-    digits = processor.encode_answers(["0123"])[0]
-    assert tokens.places or len(digits) == 5  # where boxes are digits, each is a token
+def test_grid_size_codec_and_ends_are_the_model_s():
+    made = model(resize="llava_next", line_ends=True, codec="shikra", projector="pixel_shuffle")
+    processor = processor_for(made, tiny.tokenizer(), resize_options={"grids": [[2, 1], [1, 2]]})
+    pictures = processor.image_processor
+    assert (pictures.size, pictures.resize, pictures.grid, pictures.line_ends) == (64, "llava_next", [2, 2], True)
+    assert (processor.codec, processor.image_tokens, processor.fusion) == ("shikra", 4, "concatenation")
+    assert pictures.plan.grids == ((2, 1), (1, 2))
+    assert made.training is False
 
 
-def test_patches_of_a_fresh_table_start_from_where_they_stand():
-    values = {**EYES, "model_type": "llama", "num_key_value_heads": 1}
-    model, processor = built(**{**OURS, "language_config": values}, codec="kosmos-2")
-    first = processor.tokenizer.convert_tokens_to_ids("<patch_index_0000>")
-    rows = model.get_input_embeddings().weight[first : first + 1024].detach().view(32, 32, -1)
-    beside = torch.cosine_similarity(rows[:, 10], rows[:, 11], dim=1).mean()
-    across = torch.cosine_similarity(rows[:, 0], rows[:, 31], dim=1).mean()
-    assert beside > across + 0.1
-    assert model.config.new_token_ranges == [[first, 1024]]
+def test_a_feature_stands_for_the_patches_it_is_made_of():
+    """56 px are 3 patches of 16 and 8 px that the encoder does not see; a shuffle by 2 makes 2 features of them."""
+    vision = {"model_type": "siglip_vision_model", "image_size": 56, "patch_size": 16, **SMALL}
+    places = processor_for(model(vision), tiny.tokenizer()).layout(56, 56).places
+    assert places[:3, 2].tolist() == [16, 32, 48]
+    places = processor_for(model(vision, projector="pixel_shuffle"), tiny.tokenizer()).layout(56, 56).places
+    assert places[:2, 0].tolist() == [0, 32]
 
 
-def test_the_seed_decides_every_weight():
-    first, again, other = (built(seed, **OURS)[0] for seed in (3, 3, 4))
-    assert same_weights(first, again)
-    assert not torch.equal(first.projector[0].weight, other.projector[0].weight)
+def test_latents_stand_for_no_place():
+    made = model(projector="perceiver", projector_options={"latents": 6, "heads": 2})
+    processor = processor_for(made, tiny.tokenizer())
+    assert (processor.image_processor.grid, processor.image_tokens) == ([6, 0], 6)
 
 
-def test_a_given_tokenizer_gets_what_it_lacks_at_its_end(parts):
-    model, processor = built(**OURS, tokenizer=str(parts / "words"), codec="location")
-    vocabulary = processor.tokenizer.get_vocab()
-    assert vocabulary["<loc1023>"] == len(processor.tokenizer) - 1 == model.config.text_config.vocab_size - 1
-    assert {"<image>", "<p>", " ; "} <= vocabulary.keys()
+def test_pictures_are_normalized_as_the_encoder_was_trained():
+    clip = model({"model_type": "clip_vision_model", "image_size": 56, "patch_size": 14, **SMALL}, resize="pad")
+    pictures = processor_for(clip, tiny.tokenizer()).image_processor
+    assert pictures.mean == pytest.approx([0.48145466, 0.4578275, 0.40821073])
+    assert pictures.fill == [123, 117, 104]  # the mean's colour, as LLaVA-1.5 fills its squares
+    assert processor_for(model(), tiny.tokenizer()).image_processor.mean == [0.5, 0.5, 0.5]
+    told = processor_for(clip, tiny.tokenizer(), mean=(0, 0, 0), std=(1, 1, 1), fill=(9, 9, 9)).image_processor
+    assert (told.mean, told.std, told.fill) == ([0, 0, 0], [1, 1, 1], [9, 9, 9])
 
 
-# ---- pretrained parts
+def test_where_nobody_knows_the_normalization_it_must_be_given():
+    config = GroundingConfig(vision_config={"model_type": "vit", **SMALL}).vision_config
+    with pytest.raises(ConfigError, match=r"for vit are normalized: give mean= and std="):
+        normalization(config)
 
 
-def test_pretrained_parts_keep_their_weights_and_what_they_were_told_of_pixels(parts):
-    model, processor = built(
-        vision=str(parts / "clip"), language=str(parts / "words"), vision_feature_layer=-2, codec="llava-1.5"
-    )
-    encoder, language = model.vision, AutoModelForCausalLM.from_pretrained(parts / "words")
-    from grounding.model.pretrained import load_vision
-
-    assert same_weights(encoder, load_vision(parts / "clip").model)
-    for name, weight in language.state_dict().items():
-        assert torch.equal(model.language.state_dict()[name][: len(weight)], weight), name
-    assert processor.image_processor.mean == [0.4, 0.5, 0.6]
-    assert processor.image_processor.std == [0.1, 0.2, 0.3]
-    assert (model.config.image_size, processor.image_tokens) == (56, 16)
-    assert model.config.num_locations == 0
-    assert len(processor.tokenizer) == tiny_parts.WORDS  # <image> was there
-    pad, begin, end, image = processor.ids
-    generation = model.generation_config
-    assert (generation.pad_token_id, generation.bos_token_id, generation.eos_token_id) == (pad, begin, end)
-    assert model.config.image_token_id == image
+def test_native_needs_an_encoder_of_patches():
+    with pytest.raises(ConfigError, match="resize is 'native', and grounding_vision sees squares alone"):
+        processor_for(model(resize="native"), tiny.tokenizer())
 
 
-@pytest.mark.parametrize("language", ["words", "tied"])
-@pytest.mark.parametrize(("codec", "count"), [("location", 1026), ("kosmos-2", 1030)])
-def test_a_pretrained_language_model_gets_rows_for_boxes_behind_its_own(parts, language, codec, count):
-    model, processor = built(vision=str(parts / "clip"), language=str(parts / language), codec=codec)
-    before = AutoModelForCausalLM.from_pretrained(parts / language).get_input_embeddings().weight
-    table, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
-    assert len(table) == len(head) == len(processor.tokenizer) == tiny_parts.WORDS + count
-    assert torch.equal(table[: len(before)], before)
-    assert (head is table) == (language == "tied")
-    assert sum(number for _, number in model.config.new_token_ranges) == count
-    assert len(processor.encode_answers([box_tokens(codec).places[5]])[0]) == 2  # the token and the end
-
-
-def test_two_encoders_stand_side_by_side(parts):
-    names = [str(parts / "clip"), str(parts / "other")]
-    model, processor = built(**{**OURS, "vision": names, "vision_config": {"first_layer": -2}, "image_size": None})
-    assert model.config.vision_config.first_layer == -2
-    assert model.projector[0].in_features == 64
-    assert processor.image_processor.mean == [0.5, 0.5, 0.5]
-
-
-def test_joined_parts_are_saved_and_loaded_with_equal_logits(parts, tmp_path):
-    from grounding.backends.native import open_native
-
-    model, processor = built(vision=str(parts / "clip"), language=str(parts / "words"), codec="location")
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    loaded = open_native(tmp_path, device="cpu", dtype="float32").model
-    inputs = processor(images=Boxes().lesson(0).pictures[0].open(), text="locate the red square")
-    with torch.no_grad():
-        assert torch.equal(model.eval()(**inputs).logits, loaded(**inputs).logits)
-
-
-# ---- a finished model
-
-
-def test_a_checkpoint_of_ours_is_gone_on_with(tmp_path):
-    model, processor = built(**OURS, prompt_template="ASK: {prompt}")
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    again, its = built(checkpoint=str(tmp_path))
-    assert same_weights(model, again)
-    assert again.training
-    assert again.dtype == torch.float32
-    assert its.prompt_template == "ASK: {prompt}"
-    built(checkpoint=str(tmp_path), image_size=64, codec="location")
-    with pytest.raises(ConfigError, match=r"model.codec is 'shikra', and 'location' in the checkpoint .* leave it out"):
-        built(checkpoint=str(tmp_path), codec="shikra")
-    with pytest.raises(ConfigError, match=r"model.prompt_template is 'Q: \{prompt\}', and 'ASK: \{prompt\}'"):
-        built(checkpoint=str(tmp_path), prompt_template="Q: {prompt}")
-
-
-@pytest.mark.parametrize("name", ["nowhere", "folder"])
-def test_a_checkpoint_that_is_none_is_said_so(tmp_path, name):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises((CheckpointError, ConfigError), match=name):
-        built(checkpoint=str(tmp_path / name))
-
-
-# ---- what is refused
-
-LLAMA = {**EYES, "model_type": "llama", "num_key_value_heads": 1}
+def test_a_tokenizer_that_does_not_fit_is_refused():
+    longer = copy.deepcopy(tiny.tokenizer())
+    longer.add_tokens(["<more>"])
+    with pytest.raises(ConfigError, match=f"{tiny.VOCAB + 1} tokens and the language model rows for {tiny.VOCAB}"):
+        processor_for(model(), longer)
+    with pytest.raises(ConfigError, match="image_token_id is 9999 in the model's config"):
+        processor_for(model(image_token_id=9999), tiny.tokenizer())
 
 
 @pytest.mark.parametrize(
-    ("model", "says"),
+    ("changes", "said"),
     [
-        ({"vision_config": {"hiden_size": 32}}, "model.vision_config has no setting 'hiden_size' for grounding_vision"),
-        ({"vision_config": {"model_type": "beit"}, "image_size": None}, "nobody knows by which mean and std pictures"),
-        ({"vision_config": {"model_type": "clip_vison_model"}}, "did you mean 'clip_vision_model'?"),
-        ({"vision_config": {**EYES, "num_attention_heads": 5}}, "model.vision_config: hidden_size 32 does not divide"),
-        ({"vision_config": {"model_type": "clip_vision_model", "hidden_size": "a"}}, "can't be a clip_vision_model"),
-        (
-            {"vision_config": {"model_type": "grounding_pair", "first": {"hidden": 3}}},
-            "model.vision_config.first has no setting 'hidden' for grounding_vision; did you mean 'hidden_size'?",
-        ),
-        ({"image_size": 60}, "model.vision_config: image_size 60, patch_size 16"),
-        ({"language_config": {"layers": 3}}, "model.language_config has no setting 'layers' for grounding_text"),
-        ({"language_config": {**LLAMA, "hidden_size": 33}}, "model.language_config can't be a llama"),
-        ({"language_config": {"model_type": "t5"}}, "'t5'"),
-        ({"vocab_size": 1100}, "model.vocab_size is 1100; the codec location needs 1328 tokens or more, 1024 of them"),
-        ({"tokenizer": "nowhere"}, "model.tokenizer: nowhere holds no tokenizer"),
-        ({"resize_options": {"max_tils": 3}, "resize": "internvl"}, "did you mean 'max_tiles'?"),
-        ({"projector_options": {"latents": 3}, "projector": "mlp"}, "change projector_options"),
-        ({"resize": "native"}, "resize is 'native'"),
-        ({"prompt_template": "<image><image>{prompt}"}, "prompt_template"),
-        ({"most_tokens": 60}, "most_tokens is 60, and a square picture takes 16: raise it to 272 or more"),
+        ({"codec": "shikra"}, "codec is 'shikra' for the model and 'location' for its processor"),
+        ({"resize": "llava_next"}, "resize is 'llava_next' for the model"),
+        ({"line_ends": True}, "line_ends is True for the model and False"),
+        ({"fusion": "cross_attention", "fusion_options": {"every": 1}}, "fusion is 'cross_attention' for the model"),
     ],
 )
-def test_what_cannot_be_built_is_told_by_its_setting(model, says):
-    with pytest.raises((ConfigError, CheckpointError)) as error:
-        built(**{**OURS, **model})
-    assert says in str(error.value)
-
-
-def test_what_pretrained_parts_cannot_be_is_told_by_its_setting(parts):
-    clip, words = str(parts / "clip"), str(parts / "words")
-    for model, says in (
-        ({"vision": clip, "image_size": 64}, "model.image_size is 64, and .* sees 56 px alone"),
-        ({"vision": [clip, clip, clip]}, "model.vision names 3 encoders"),
-        ({"vision": clip, "vision_config": {"img_size": 3}}, "img_size"),
-        ({"vision": words}, "sees no pictures"),
-        ({"language": words, "language_config": {"gguf": "a"}}, "model.language_config: .* is not loaded with these"),
-        ({"language": clip}, "can't be loaded"),
-    ):
-        with pytest.raises((ConfigError, CheckpointError), match=says):
-            built(**{**OURS, "vision_config": {}, "language_config": {}, "image_size": None, **model})
-
-
-def test_pixels_are_normalized_as_the_recipe_says_where_it_does(parts):
-    said = {"pixel_mean": [0.1, 0.2, 0.3], "pixel_std": [1, 2, 3]}
-    for model in (OURS, {**OURS, "vision": str(parts / "clip"), "vision_config": {}, "image_size": None}):
-        pictures = built(**model, **said)[1].image_processor
-        assert (pictures.mean, pictures.std) == ([0.1, 0.2, 0.3], [1.0, 2.0, 3.0])
-
-
-def test_the_recipe_is_unchanged_by_building(parts):
-    values = {"model": {**OURS, "vocab_size": 1500, "tokenizer": str(parts / "words")}, "most_tokens": 400}
-    before = json.dumps(values)
-    build(recipe_of(values), Mixture([(1.0, Boxes())]))
-    assert json.dumps(values) == before
+def test_a_processor_of_another_model_is_refused(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        check_fit(model(**changes), tiny.processor())

@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, strategies as st
 from PIL import Image, ImageDraw
 
-from grounding.errors import ConfigError, PromptTooLongError
+from grounding.errors import ConfigError, InputError, PromptTooLongError
+from grounding.model.building import processor_for
 from grounding.model.decode import WINDOW, Ask, DecodeOptions, Decoder, ModelAnswer, gaps_filled
 from grounding.result import Region
-from tests import tiny
+from tests import tiny, tiny_kinds
 
 FIRST = tiny.VOCAB - 1024
 SHORT = DecodeOptions(max_new_tokens=20)
@@ -87,6 +88,81 @@ def test_an_answer_has_the_room_it_has_alone(tiny_processor):
     assert len(together[0].ids) > len(together[1].ids)
     with pytest.raises(PromptTooLongError, match="leaves none for an answer"):
         decoder.answer(locate(tiny_processor, prompt="locate the " + "red " * 60 + "star"))
+
+
+SHAPES = [(160, 96), (96, 160), (300, 60), (64, 64), (500, 100), (1, 40)]
+"""Sides of pictures that take different numbers of tokens."""
+
+
+def shaped_asks(processor):
+    """Two questions about each of several pictures of different shapes, in the words of the processor's codec."""
+    images = [tiny.image(number).resize(shape) for number, shape in enumerate(SHAPES)]
+    words = [processor.codec_object.prompt("locate", phrase) for phrase in ("star", "the small red house")]
+    return [Ask(image, prompt, processor.canvas(*image.size)) for image in images for prompt in words]
+
+
+@pytest.mark.parametrize("name", tiny_kinds.KINDS)
+def test_pictures_of_different_lengths_are_answered_together_as_alone_and_as_generate_does(name):
+    model, processor = tiny_kinds.kind(name)
+    options = DecodeOptions(max_new_tokens=10, expectation=False, picture_batch=4)
+    asks = shaped_asks(processor)
+    together = Decoder(model, processor, options).answer_many(asks)
+    assert len({answer.probabilities for answer in together}) > 6  # the pictures matter
+    counts = {processor.picture_tokens(*shape) for shape in SHAPES}
+    assert len(counts) > 1 or processor.image_processor.resize == "pad"
+    for ask, answer in zip(asks[::3], together[::3], strict=True):
+        single = Decoder(model, processor, options).answer(ask)
+        assert single.ids == answer.ids
+        assert single.probabilities == pytest.approx(answer.probabilities, abs=1e-4)
+        inputs = processor(ask.image, ask.prompt)
+        written = model.generate(**inputs, max_new_tokens=10, do_sample=False, pad_token_id=0, eos_token_id=2)
+        assert written[0, inputs["input_ids"].shape[1] :].tolist() == list(single.ids)
+
+
+def test_the_words_before_a_picture_are_read_once_with_it():
+    model, processor = tiny_kinds.kind("a Llama that chats of native pictures")
+    decoder = Decoder(model, processor, SHORT)
+    image = tiny.image(0)
+    for phrase in ("star", "house"):
+        prompt = processor.codec_object.prompt("locate", phrase)
+        decoder.answer(Ask(image, prompt, processor.canvas(*image.size)))
+    assert decoder.timing.pictures == 1
+
+
+def test_a_picture_that_leaves_no_place_for_words_is_refused():
+    text = {**tiny.config().text_config.to_dict(), "max_position_embeddings": 40}
+    model = tiny.model(text_config=text, resize="llava_next")
+    decoder = Decoder(model, processor_for(model, tiny.tokenizer()))
+    image = tiny.image(0)
+    with pytest.raises(PromptTooLongError, match=r"takes \d+ and the prompt .* of the model's 40 places"):
+        decoder.answer(Ask(image, "locate the star", decoder.processor.canvas(*image.size)))
+
+
+# ---- boxes in other words
+
+
+def test_a_codec_without_our_locations_writes_no_coordinates_and_takes_no_grammar(processor):
+    model, theirs = tiny_kinds.kind("native in decimals")
+    decoder = Decoder(model, theirs, SHORT)
+    (ask, *_) = shaped_asks(theirs)
+    answer = decoder.answer(ask)
+    assert answer.presence is None
+    with pytest.raises(InputError, match="'shikra' follow no grammar"):
+        decoder.answer(dataclasses.replace(ask, grammar=processor.codec_object.grammar("locate")))
+
+
+def test_a_model_without_location_tokens_answers():
+    text = {**tiny.config().text_config.to_dict(), "num_locations": 0}
+    model = tiny.model(text_config=text, num_locations=0, codec="shikra")
+    assert model.config.location_token_id is None
+    decoder = Decoder(model, processor_for(model, tiny.tokenizer()), SHORT)
+    image = tiny.image(0)
+    ask = Ask(image, "Where is it?", decoder.processor.canvas(*image.size))
+    answer = decoder.answer(ask)
+    assert len(answer.ids) == 20
+    *regions, streamed = decoder.stream(ask)
+    same(answer, streamed)
+    assert tuple(regions) == answer.regions
 
 
 def test_no_questions_give_no_answers(decoder):

@@ -10,7 +10,7 @@ from PIL import Image
 import grounding
 from grounding import Grounding, Question, Region
 from grounding.cli import main
-from grounding.errors import CheckpointError, ConfigError, PromptTooLongError
+from grounding.errors import CheckpointError, ConfigError, InputError, PromptTooLongError
 from grounding.model import (
     GroundingConfig,
     GroundingForConditionalGeneration,
@@ -18,6 +18,7 @@ from grounding.model import (
     GroundingProcessor,
 )
 from grounding.model.tokenization import train_tokenizer
+from tests import tiny_kinds
 
 SIDE, VOCABULARY = 48, 1400
 WORDS = ["locate the red star", "detect star ; ring", "describe", "caption", "count stars", "segment the cup", "none"]
@@ -108,6 +109,67 @@ def test_stream_ends_with_the_whole_answer(model, picture):
 def test_without_the_grammar_the_model_writes_freely(checkpoint, picture):
     free = grounding.load(checkpoint, device="cpu", constrained=False, max_new_tokens=24)
     assert free.ground(picture, "the red star").problems
+
+
+# ---- other box languages and layouts
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A directory of a kind of tests/tiny_kinds.py."""
+
+    def save(name):
+        directory = tmp_path_factory.getbasetemp() / name.replace(" ", "-")
+        for part in tiny_kinds.kind(name):
+            part.save_pretrained(directory)
+        return directory
+
+    return save
+
+
+@pytest.mark.parametrize("name", tiny_kinds.KINDS)
+def test_a_checkpoint_of_any_kind_answers_all_verbs_that_its_codec_has(name, saved, picture):
+    model = grounding.load(saved(name), device="cpu", max_new_tokens=8)
+    verbs = {
+        "locate": lambda: model.ground(picture, "the red star"),
+        "detect": lambda: model.detect(picture, ["star", "ring"]),
+        "describe": lambda: model.describe(picture, box=(10, 10, 60, 60)),
+        "caption": lambda: model.caption(picture),
+        "count": lambda: model.count(picture, "stars"),
+        "segment": lambda: model.segment(picture, "the red star"),
+    }
+    assert "locate" in model.tasks
+    for task, ask in verbs.items():
+        if task not in model.tasks:
+            with pytest.raises(InputError, match=f"knows no task '{task}'"):
+                ask()
+            continue
+        answer = ask()
+        assert answer.task == task
+        assert (answer.width, answer.height) == picture.size
+    *regions, whole = model.stream(picture, "the red star")
+    assert tuple(regions) == whole.regions
+    pairs = [(picture, "star"), (picture.resize((50, 90)), "a ring"), (picture.resize((90, 30)), "the red star")]
+    for (image, phrase), answer in zip(pairs, model.ground_many(pairs), strict=True):
+        assert answer.text == model.ground(image, phrase).text
+
+
+def test_a_box_that_another_codec_writes_comes_back_in_pixels_with_its_score(saved, picture, monkeypatch):
+    model = grounding.load(saved("a Llama that chats"), device="cpu", max_new_tokens=60)
+    ids = iter(model.processor.encode_answers(["[0.25, 0.25, 0.50, 0.75]"])[0])
+    monkeypatch.setattr(model.decoder, "_choose", lambda scores: ([next(ids)], [0.25], [None]))
+    answer = model.ground(picture, "the red star")
+    assert answer.boxes.tolist() == [
+        pytest.approx([50, 0, 100, 100], abs=1)
+    ]  # shares of a square of 200 px, as LLaVA's
+    assert answer.regions[0].score == pytest.approx(0.25)
+
+
+def test_where_it_looked_is_shown_for_one_square_alone(saved, picture):
+    for name in ("tiles", "native in decimals", "a Llama that chats"):
+        model = grounding.load(saved(name), device="cpu", max_new_tokens=4)
+        with pytest.raises(ConfigError, match=r"location tokens alone|one square"):
+            model.look(picture, Question(phrase="star"), model.ground(picture, "star"), 0)
 
 
 def test_answers_carry_the_directory_as_name(model, checkpoint, picture):

@@ -89,3 +89,14 @@ def test_the_same_texts_give_the_same_tokenizer():
         text for picture in tiny.pictures() for sample in picture.samples for text in (sample.prompt, sample.answer)
     ]
     assert train_tokenizer(texts, 1500).get_vocab() == train_tokenizer(texts, 1500).get_vocab()
+
+
+def test_other_box_languages_bring_their_own_tags_and_spell_digits_one_by_one():
+    tags = [f"<patch_index_{number:04d}>" for number in range(4)]
+    made = train_tokenizer([SCENE, "at 0.123"], 400, marks=["<object>", "</object>"], places=tags, single_digits=True)
+    assert len(made) == 400
+    assert made.convert_tokens_to_ids(tags) == [396, 397, 398, 399]
+    assert "<loc0000>" not in made.get_vocab()
+    text = "<object><patch_index_0003></object> at 0.12"
+    assert made.decode(ids(made, text), skip_special_tokens=False) == text
+    assert len(ids(made, "1234567")) == 7
