@@ -9,12 +9,13 @@ J. Hewitt's "Initializing New Word Embeddings for Pretrained Language Models" (2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from tokenizers import AddedToken
+from torch import nn
 from transformers import PreTrainedModel
 
 from grounding.errors import ConfigError
@@ -133,21 +134,23 @@ def add_tokens(
     if not len(known):
         raise ConfigError(f"none of the table's {rows} rows belongs to a word of the tokenizer: is it this model's?")
     new_marks = [mark for mark in dict.fromkeys(marks) if mark not in vocabulary]
-    spelled = {mark: tokenizer(mark, add_special_tokens=False)["input_ids"] for mark in new_marks}
+    spelled = {mark: _spelling(tokenizer, mark) for mark in dict.fromkeys(marks)}
     new = [*new_marks, *([] if here else tokens)]
     # not special: they are what the model says, so `skip_special_tokens=True` must leave them in its answers
     tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in new])
     ids, mark_ids = _consecutive(tokenizer, tokens), list(tokenizer.convert_tokens_to_ids(list(marks)))
     highest = max(*ids, *mark_ids, *vocabulary.values())
-    if highest >= rows:
+    if highest >= rows and not own:
         grow_vocabulary(model, highest + 1, known, pad_to_multiple_of)
     started: list[int] = []
-    if restart or not here or ids[-1] >= rows:
+    fresh = ids[-1] >= rows  # the tokenizer may know them from before, and this model does not
+    if restart or fresh or not here:
         for number, (table, bias) in enumerate(tables_with_bias(model)):
             write_rows(table, ids, start_rows(table, known, places, start, seed + number), bias, known)
         started += ids
-    for mark in new_marks:
-        id_ = int(tokenizer.convert_tokens_to_ids(mark))
+    for mark, id_ in dict(zip(marks, mark_ids, strict=True)).items():
+        if mark not in new_marks and not (fresh and here and ids[0] - len(mark_ids) <= id_ < ids[0]):
+            continue
         for table, bias in tables_with_bias(model):
             pieces = torch.tensor([piece for piece in spelled[mark] if piece < rows] or known.tolist())
             write_rows(table, [id_], sample_rows(table, pieces).mean(0, keepdim=True), bias, known)
@@ -166,14 +169,42 @@ def new_token_ids(model: Any) -> list[int]:
     return [id_ for first, count in ranges or [] for id_ in range(first, first + count)]
 
 
-def _remember(model: PreTrainedModel, ids: Sequence[int]) -> None:
-    ranges: list[list[int]] = []
-    for id_ in sorted({*ids, *new_token_ids(model)}):
+def location_parameters(model: Any) -> list[tuple[str, nn.Parameter]]:
+    """Names and parameters through which location tokens learn, for whoever says what moves and how fast.
+
+    With adapters, their rows alone; of our own decoder, the layer that makes their rows; else the whole table, and a
+    head of its own with its bias, of which `training.location_rows` lets only the new rows move.
+    """
+    named = list(model.named_parameters())
+    for part in ("trainable_tokens_delta", "embedding.locations."):
+        if chosen := [(name, parameter) for name, parameter in named if part in name and "original_module" not in name]:
+            return chosen
+    own = {id(parameter) for pair in tables_with_bias(model) for parameter in pair if parameter is not None}
+    return [(name, parameter) for name, parameter in named if id(parameter) in own]
+
+
+def as_ranges(ids: Iterable[int]) -> list[tuple[int, int]]:
+    """First id and number of each run of ids that follow each other."""
+    ranges: list[tuple[int, int]] = []
+    for id_ in sorted({*ids}):
         if ranges and id_ == sum(ranges[-1]):
-            ranges[-1][1] += 1
+            ranges[-1] = ranges[-1][0], ranges[-1][1] + 1
         else:
-            ranges.append([id_, 1])
-    model.config.new_token_ranges = ranges
+            ranges.append((id_, 1))
+    return ranges
+
+
+def _remember(model: PreTrainedModel, ids: Sequence[int]) -> None:
+    """Ids whose rows are new, in the configuration, so that adapters and frozen tables know them."""
+    model.config.new_token_ranges = [list(range_) for range_ in as_ranges([*ids, *new_token_ids(model)])]
+
+
+def _spelling(tokenizer: Any, mark: str) -> list[int]:
+    """Ids of the pieces that a mark is written with; of its characters, where it is a token already."""
+    pieces: list[int] = tokenizer(mark, add_special_tokens=False)["input_ids"]
+    if len(pieces) > 1:
+        return pieces
+    return [id_ for character in mark for id_ in tokenizer(character, add_special_tokens=False)["input_ids"]]
 
 
 def _consecutive(tokenizer: Any, tokens: Sequence[str]) -> list[int]:
