@@ -1,4 +1,4 @@
-"""Trainings small enough for tests: the model of tests/tiny.py, and lessons about coloured boxes, a new one at each ordinal.
+"""Trainings small enough for tests: the model of tests/tiny.py, and lessons about coloured boxes without end.
 
 `python -m tests.tiny_training OUT [KEY=VALUE ...]` runs one in processes of its own, under a launcher or without.
 """

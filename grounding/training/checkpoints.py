@@ -8,7 +8,7 @@
         trainer_state.json     steps and log, as transformers writes them
         run.json               counts of lessons
 
-Names and whole tensors say nothing of how a run was spread, so one that ran on two processes goes on with one, sharded or
+Names and whole tensors say nothing of how a run was spread: one that ran on two processes goes on with one, sharded or
 not. What is random in a step is decided by seed and step (see `stage_trainer`), so no state of it is kept. There is
 nothing to unpickle.
 """

@@ -55,7 +55,7 @@ def write_bad_step(
 ) -> None:
     """Writes `nan-step-N.json`, what a step was made of whose numbers are none.
 
-    `passes`: process, loss, lessons and their positions of each pass; `where`: parameters whose gradients are no numbers.
+    `passes`: process, loss, lessons and positions of each pass; `where`: parameters whose gradients are no numbers.
     """
     told = {"step": step, "gradient_norm": str(norm), "passes": list(passes), "parameters": list(where)}
     with whole_file(folder / f"nan-step-{step}.json") as file:
@@ -110,6 +110,6 @@ def check_share(bad: int, seen: int, share: float, folder: Path) -> None:
     """Raises TrainingError where more lessons are bad than a recipe's `bad_share` allows."""
     if bad > share * max(seen, FEWEST):
         raise TrainingError(
-            f"{bad} of {seen} lessons can't be read, over bad_share {share:g}: {folder / 'bad-lessons.jsonl'} names them "
-            "with the reason; repair them, or allow a greater share"
+            f"{bad} of {seen} lessons can't be read, over bad_share {share:g}: {folder / 'bad-lessons.jsonl'} names "
+            "them with the reason; repair them, or allow a greater share"
         )

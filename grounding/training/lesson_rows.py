@@ -58,9 +58,9 @@ class Spoken:
 
 
 class LessonCollator:
-    """Lessons -> the tensors of a pass: `pixel_values` (with `image_index`, `spatial_shapes`, `picture_tokens` where the
-    model needs them), `input_ids`, `attention_mask`, `token_roles`, `segment_ids`, `position_ids`, `labels` (R, L), all
-    padded right, and, where texts share rows, `document_ids`."""
+    """Lessons -> the tensors of a pass: `pixel_values` (with `image_index`, `spatial_shapes`, `picture_tokens` where
+    the model needs them), `input_ids`, `attention_mask`, `token_roles`, `segment_ids`, `position_ids`, `labels` (R, L),
+    all padded right, and, where texts share rows, `document_ids`."""
 
     def __init__(self, processor: GroundingProcessor, most_tokens: int = 1024, pack: int = 0) -> None:
         """`most_tokens`: of a lesson, pictures included; turns that do not fit are left out, the first is always kept.

@@ -16,7 +16,7 @@ from grounding.errors import ConfigError
 from grounding.training.recipe import PARTS, StageRecipe
 
 _PATTERNS: tuple[tuple[str, str], ...] = (
-    ("lora", r"\blora_|trainable_tokens_delta"),
+    ("lora", r"\blora_|trainable_tokens_delta|\bmodules_to_save\."),
     ("fusion", r"(^|\.)(cross_attention|gated_cross_attention|fusion)\b"),
     (
         "projector",
@@ -59,8 +59,8 @@ def freeze(model: nn.Module, train: Sequence[str], adapters: bool = False) -> Mo
     With `adapters` in the language model, "all" means them in place of its own weights. Raises ConfigError for a part
     that there is none of.
     """
-    wanted = set(PARTS) - ({"language", "embeddings", "locations"} if adapters else set())
-    wanted = wanted if "all" in train else set(train)
+    every = set(PARTS) - ({"language", "embeddings", "locations"} if adapters else set())
+    wanted = every if "all" in train else {*train, *(("lora",) if adapters else ())}
     if "embeddings" in wanted:
         wanted.add("locations")
     moving, ranges, present = Moving(), box_rows(model), set()
@@ -96,7 +96,7 @@ def table_names(model: nn.Module) -> set[str]:
 
 
 def box_rows(model: nn.Module) -> list[tuple[int, int]]:
-    """First id and number of the tokens that boxes are written with, and of other tokens that were added to the model."""
+    """First id and number of the tokens that boxes are written with, and of others that were added to the model."""
     configs: list[Any] = [getattr(model, "config", None)]
     configs += [getattr(configs[0], "text_config", None), getattr(getattr(model, "language", None), "config", None)]
     ids: set[int] = set()
@@ -156,7 +156,7 @@ def totals(model: nn.Module) -> dict[str, int]:
 
 
 def parts_table(model: nn.Module, moving: Moving, stage: StageRecipe) -> list[dict[str, Any]]:
-    """A row for each part: `part`, `parameters`, `moving` (how many of them), and `rate`, its highest (None: frozen)."""
+    """A row for each part: `part`, `parameters`, `moving` (how many do), and `rate`, its highest (None: frozen)."""
     have = totals(model)
     return [
         {

@@ -1,4 +1,4 @@
-"""Owns what one pass through the model learns from: which positions are a process's own, and what of them is readable."""
+"""Owns what one pass through the model learns from: which positions are a process's own, and what is readable."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MixtureDataset(Dataset[tuple[int, Lesson | BadLesson]]):
 
 
 class PassCollator:
-    """Lessons -> the tensors of a pass and its notes. A bad lesson is left out, and named: the pass is a smaller one."""
+    """Lessons -> the tensors of a pass and its notes. A bad lesson is left out, and named: the pass is smaller."""
 
     def __init__(self, collator: Collator) -> None:
         self.collator = collator
@@ -107,7 +107,7 @@ class Positions:
 
 
 def share_of(batch_size: int, micro_batch: int, processes: int) -> tuple[int, int]:
-    """Lessons of a pass, and passes of a step, on each of the processes. Raises ConfigError where it doesn't come out."""
+    """Lessons of a pass, and passes of a step, on each of the processes. Raises ConfigError where a rest is left."""
     each, rest = divmod(batch_size, processes)
     if rest:
         raise ConfigError(
@@ -139,7 +139,7 @@ def pass_loader(
 
 
 def leave_signals(_: int) -> None:
-    """Lets a worker live through Ctrl-C and through one SIGTERM, which reach all processes of a group: the run's process
+    """Lets a worker live through Ctrl-C and through one SIGTERM, which reach all processes of a group: the run's own
     still needs its passes until the step is over. A second one ends it, and so does half a minute."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _wait_for_the_second)

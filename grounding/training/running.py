@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+import zlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from grounding.training.memory import keep_freed_memory
 from grounding.training.mixtures import everything, open_mixture
 from grounding.training.parts import Moving, freeze, parts_table, table_text
 from grounding.training.passes import Collator, share_of
-from grounding.training.recipe import Recipe, StageRecipe
+from grounding.training.recipe import LoraRecipe, Recipe, StageRecipe
 from grounding.training.recipe_files import plain
 from grounding.training.running_mean import RunningMean
 from grounding.training.same_run import FINISHED, RECIPE, check_same_run
@@ -55,8 +56,8 @@ def collator_of(recipe: Recipe, processor: Any) -> Collator:
 def train_recipe(recipe: Recipe) -> Path:
     """Runs or resumes a recipe; the folder of the finished model.
 
-    Raises ConfigError where the folder holds another run, TrainingError where this one stops before its end, OutputError
-    where nothing can be written: what was saved before stays whole, and the same call goes on from there.
+    Raises ConfigError where the folder holds another run, TrainingError where this one stops before its end and
+    OutputError where nothing can be written: what was saved stays whole, and the same call goes on from there.
     """
     recipe.check_complete()
     processes = join_processes()
@@ -101,17 +102,18 @@ def run_stage(recipe: Recipe, stage: StageRecipe, model: Any, processor: Any, mi
     """One stage, from its last checkpoint where there is one; the model as the stage leaves it."""
     folder = recipe.out / stage.name
     folder.mkdir(parents=True, exist_ok=True)
-    moving = freeze(model, stage.train)
+    if stage.lora is not None:
+        model = with_adapters(recipe, stage, model)
+    moving = freeze(model, stage.train, stage.lora is not None)
     last = checkpoints.last_checkpoint(folder)
     start = checkpoints.step_of(last) if last else 0
     if last:
         checkpoints.load_weights(model, last / checkpoints.WEIGHTS)
-    if start < stage.steps:
+    if last is None or start < stage.steps:
         collator = collator_of(recipe, processor)
         model = train_stage(recipe, stage, model, moving, collator, processor, mixture, last)
         last = folder / f"checkpoint-{stage.steps}"
-    finish_stage(recipe, stage, model, last)
-    return model
+    return finish_stage(recipe, stage, model, last)
 
 
 def train_stage(
@@ -142,10 +144,12 @@ def train_stage(
     if trainer.stopping and trainer.state.global_step < stage.steps:
         raise TrainingError(
             f"stopped by {signals.received.name if signals.received else 'another process'} behind step "
-            f"{trainer.state.global_step} of the stage {stage.name!r}, which is saved: the same command goes on from there"
+            f"{trainer.state.global_step} of the stage {stage.name!r}, and saved: the same command goes on from there"
         )
     if trainer.sharded:
-        return type(model)(model.config)
+        base = model if stage.lora is None else model.get_base_model()
+        fresh = type(base)(base.config)
+        return fresh if stage.lora is None else with_adapters(recipe, stage, fresh)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     return model
 
@@ -161,19 +165,34 @@ def trainer_of(stage: StageRecipe) -> type[StageTrainer]:
     return RewardTrainer
 
 
-def finish_stage(recipe: Recipe, stage: StageRecipe, model: nn.Module, last: Path) -> None:
-    """Puts into the model what the stage has come to by its last checkpoint, and keeps it as the stage's end."""
-    freeze(model, stage.train)
+def with_adapters(recipe: Recipe, stage: StageRecipe, model: Any) -> Any:
+    """The model with low-rank adapters, which always start alike, and with rows of new tokens that learn."""
+    from grounding.training.lora import with_lora
+
+    wanted = stage.lora or LoraRecipe()
+    torch.manual_seed(zlib.crc32(f"{recipe.seed}/{stage.name}".encode()))
+    targets = wanted.targets or "auto"
+    return with_lora(model, rank=wanted.rank, alpha=wanted.alpha, dropout=wanted.dropout, targets=targets)
+
+
+def finish_stage(recipe: Recipe, stage: StageRecipe, model: Any, last: Path) -> Any:
+    """The model as the stage has come to by its last checkpoint, adapters merged; kept as the stage's end."""
+    freeze(model, stage.train, stage.lora is not None)
     checkpoints.load_weights(model, last / checkpoints.WEIGHTS)
     if (last / checkpoints.MEANS).is_file():
         mean = RunningMean(model, recipe.ema)
         mean.load(last / checkpoints.MEANS, 0)
         mean.put_in()
+    if stage.lora is not None:
+        from grounding.training.lora import merge
+
+        model = merge(model)
     if join_processes().is_main_process:
         with whole_folder(recipe.out / stage.name / FINISHED) as part:
             checkpoints.write(checkpoints.gather(checkpoints.named_tensors(model)), part / checkpoints.WEIGHTS)
             (part / "stage.json").write_text(json.dumps({"steps": stage.steps, "stage": plain(stage)}, indent=1))
     wait_for_all()
+    return model
 
 
 def arguments_of(recipe: Recipe, stage: StageRecipe, folder: Path) -> TrainingArguments:

@@ -19,7 +19,7 @@ FREE = frozenset(
         "eval_every", "eval_lessons", "eval_answers", "save_every", "keep", "bad_share", "report_to", "held_out",
     }
 )  # fmt: skip
-"""Settings that decide how a run is made, watched and kept, and not what comes out of it: they may change at any time."""
+"""Settings that decide how a run is made, watched and kept, not what comes out of it: they may always change."""
 
 
 def has_begun(stage: Path) -> bool:
@@ -70,7 +70,7 @@ def _check_stage(recipe: Recipe, was: Mapping[str, Any], number: int, last: bool
 def differences(was: Any, now: Any, free: Collection[str] = (), at: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Key, old and new value of each difference between plain values; keys of mappings and places of lists."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
-        for key in was | now:
+        for key in {**was, **now}:
             if key not in free:
                 yield from differences(was.get(key), now.get(key), (), f"{at}.{key}" if at else key)
     elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
@@ -82,6 +82,6 @@ def differences(was: Any, now: Any, free: Collection[str] = (), at: str = "") ->
 
 def _changed(key: str, was: Any, now: Any, out: Path) -> ConfigError:
     return ConfigError(
-        f"{key} is {now!r:.80}, and {was!r:.80} in the run that {out} holds: give it that to go on with the run, or the "
-        "run another folder"
+        f"{key} is {now!r:.80}, and {was!r:.80} in the run that {out} holds: give it that to go on with the run, or "
+        "give the run another folder"
     )

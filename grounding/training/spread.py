@@ -28,8 +28,8 @@ def join_processes() -> PartialState:
     for name in ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM"):
         if os.environ.get(name, "false").lower() in ("1", "true", "yes"):
             raise ConfigError(
-                f"accelerate's own configuration shares out the weights ({name} is set): leave that to the recipe, with "
-                "`scale: fsdp`, and launch as for several processes only"
+                f"accelerate's own configuration shares out the weights ({name} is set): leave that to the recipe, "
+                "with `scale: fsdp`, and let it launch several processes only"
             )
     return PartialState(cpu=not torch.cuda.is_available())
 

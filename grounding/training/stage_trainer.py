@@ -138,17 +138,16 @@ class StageTrainer(Trainer):
         if not self.sharded:
             return super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
         shard(self.model, self.args.device, self.args.bf16)
-        self.create_optimizer()
         # for its precision alone: there is nothing left to spread
         model = self.accelerator.prepare_model(self.model, device_placement=False, evaluation_mode=True)
-        self.optimizer = self.accelerator.prepare(self.optimizer)
+        self.optimizer = self.accelerator.prepare(self.create_optimizer())
         self.create_scheduler(max_steps)
         self.model_wrapped = model
         if resume_from_checkpoint is not None:
             self._load_optimizer_and_scheduler(resume_from_checkpoint)
-        handler = self.callback_handler
-        handler.model, handler.optimizer, handler.lr_scheduler = self.model, self.optimizer, self.lr_scheduler
-        handler.train_dataloader = train_dataloader
+        for name in ("model", "optimizer", "lr_scheduler"):
+            setattr(self.callback_handler, name, getattr(self, name))
+        self.callback_handler.train_dataloader = train_dataloader
         return model, train_dataloader
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -158,10 +157,11 @@ class StageTrainer(Trainer):
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, lambda step: rate(self.stage, step))
+        optimizer = optimizer or self.optimizer
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(self.stage, step))
         schedule.last_epoch = self.start_step
         rates = [base * rate(self.stage, self.start_step) for base in schedule.base_lrs]
-        for group, value in zip(self.optimizer.param_groups, rates, strict=True):
+        for group, value in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = value
         schedule._last_lr = rates
         self.lr_scheduler = schedule
@@ -212,8 +212,8 @@ class StageTrainer(Trainer):
         wait_for_all()
         raise TrainingError(
             f"the loss or its gradient is no number in step {step} of the stage {self.stage.name!r}: "
-            f"{folder / f'nan-step-{step}.json'} names the step's lessons, and the last checkpoint is as it was; look at "
-            "them, or take a lower lr, a longer warmup or bf16: false"
+            f"{folder / f'nan-step-{step}.json'} names the step's lessons, and the last checkpoint is as it was; look "
+            "at them, or take a lower lr, a longer warmup or bf16: false"
         )
 
     # ---- what is kept
