@@ -16,7 +16,7 @@ PARTS = ("vision", "projector", "fusion", "language", "embeddings", "locations",
 """What a stage may name, besides "all"; "locations" are the rows of the box tokens within the embeddings."""
 
 
-RESERVED = ("model", "processor", "sheets")
+RESERVED = ("model", "processor", "sheets", "tensorboard", "wandb")
 """Folders of a run that no stage may be called after."""
 
 

@@ -21,11 +21,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import TrainingArguments
+from transformers import PrinterCallback, TrainingArguments
 
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.whole_files import whole_file
 from grounding.errors import MissingExtraError, TrainingError
+from grounding.model.modeling import progress_bar_off
 from grounding.training import checkpoints
 from grounding.training.building import build
 from grounding.training.failures import Signals, memory_said
@@ -42,7 +43,7 @@ from grounding.training.running_mean import RunningMean
 from grounding.training.same_run import FINISHED, RECIPE, check_same_run
 from grounding.training.spread import join_processes, wait_for_all
 from grounding.training.stage_trainer import StageTrainer
-from grounding.training.watching import callbacks_of
+from grounding.training.watching import watching
 from grounding.training.whole_folders import clean_up, whole_folder
 
 
@@ -76,7 +77,7 @@ def train_recipe(recipe: Recipe) -> Path:
         model = run_stage(recipe, stage, model, processor, drawn)
     final = recipe.out / "model"
     if processes.is_main_process:
-        with whole_folder(final) as part:
+        with whole_folder(final) as part, progress_bar_off(True):
             model.save_pretrained(part)
             processor.save_pretrained(part)
     wait_for_all()
@@ -135,11 +136,14 @@ def train_stage(
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     signals = Signals()
-    watchers = callbacks_of(recipe, stage)
-    trainer = trainer_of(stage)(recipe, stage, mixture, collator, moving, start, signals, model, args, watchers)
-    with signals.caught(), memory_said(recipe, args.per_device_train_batch_size), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    sharded = recipe.scale == "fsdp" and args.world_size > 1
+    with watching(recipe, stage, collator, processor, args.should_save, sharded) as watchers:
+        kind = trainer_of(stage)
+        trainer = kind(recipe, stage, mixture, collator, moving, start, signals, model, args, watchers)
+        trainer.remove_callback(PrinterCallback)  # `watching` tells
+        with signals.caught(), memory_said(recipe, args.per_device_train_batch_size), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
     wait_for_all()
     if trainer.stopping and trainer.state.global_step < stage.steps:
         raise TrainingError(
@@ -214,6 +218,7 @@ def arguments_of(recipe: Recipe, stage: StageRecipe, folder: Path) -> TrainingAr
         remove_unused_columns=False,
         ignore_data_skip=True,
         report_to=[],
+        disable_tqdm=True,
         seed=recipe.seed,
         dataloader_pin_memory=cuda,
         ddp_find_unused_parameters=True,  # a layer behind the one whose features are taken gets no gradient
