@@ -180,7 +180,7 @@ class CrossAttention(nn.Module):
         if int(found.sum()) != pictures:
             raise InputError(
                 f"the text has {int(found.sum())} image tokens and there are {pictures} pictures; with cross-attention "
-                "the text holds one for each picture: let GroundingProcessor write it, with image_tokens=1"
+                "the text holds one for each picture: let the processor of processor_for write it"
             )
         if not pictures:
             return None
