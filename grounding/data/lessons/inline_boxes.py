@@ -41,6 +41,8 @@ def without_boxes(text: str, size: tuple[int, int], frame: str = "padded") -> tu
     A span covers the clause in front of its box, none of it where a colon or a full stop does. The blank before a box
     goes with it. Raises BoxError for one that is inverted or lies outside the picture.
     """
+    if not has_boxes(text):
+        return text, ()
     canvas = square(*size) if frame == "padded" else Canvas.identity(*size)
     pieces: list[str] = []
     regions: list[Region] = []

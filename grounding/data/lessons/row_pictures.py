@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,16 @@ FindPicture = Callable[[Any, str], Picture]
 def picture_size(picture: Picture) -> tuple[int, int]:
     """Width and height, px, from the header where that is enough. Raises ImageError."""
     if isinstance(picture, FilePicture):
-        return picture.stretched_from or image_size(picture.path)
+        return picture.stretched_from or _size_of_file(picture.path)
     if isinstance(picture, HeldPicture) and isinstance(picture.source, bytes):
         return image_size(picture.source)
     return picture.open().size
+
+
+@lru_cache(maxsize=1 << 16)
+def _size_of_file(path: Path) -> tuple[int, int]:
+    """Asked again for every turn with boxes, and for every step of an augmentation."""
+    return image_size(path)
 
 
 @dataclass(frozen=True, slots=True)
