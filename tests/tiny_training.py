@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import socket
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from grounding.data.lessons.lesson import Lesson, Words
@@ -38,6 +42,16 @@ VALUES = {
     "report_to": ["none"],
 }
 """Values of a recipe of four steps."""
+SIGLIP = {
+    "model_type": "siglip_vision_model", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "image_size": tiny.SIZE, "patch_size": 16,
+}  # fmt: skip
+"""An encoder that sees each picture by itself. Ours has batch norms, which see what comes in one pass."""
+LLAMA = {
+    "model_type": "llama", "vocab_size": tiny.VOCAB, "hidden_size": 64, "intermediate_size": 128,
+    "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2, "tie_word_embeddings": False,
+}  # fmt: skip
+"""A language model of another family, its head a table of its own."""
 
 
 class Boxes(Source):
@@ -109,6 +123,32 @@ def run(out: Path, source: Source | None = None, options: dict | None = None, **
 
     with small(source, **(options or {})):
         return train_recipe(recipe_of(values(out, **changes)))
+
+
+def together(out: Path, processes: int = 2, **changes) -> None:
+    """The same training in several forked processes; raises where one of them fails."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+    context = multiprocessing.get_context("fork")  # all modules are here already
+    started = [context.Process(target=_one_of, args=(n, processes, port, out, changes)) for n in range(processes)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(120)
+    codes = [process.exitcode for process in started]
+    assert codes == [0] * processes, f"the processes ended with {codes}"
+
+
+def _one_of(number: int, processes: int, port: int, out: Path, changes: dict) -> None:
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    place = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)} | {k: str(v) for k, v in place.items()}
+    run(out, **changes)
+    torch.distributed.destroy_process_group()
+    os._exit(0)
 
 
 def losses(out: Path, stage: str = "ground") -> list[float]:

@@ -158,15 +158,18 @@ def totals(model: nn.Module) -> dict[str, int]:
 def parts_table(model: nn.Module, moving: Moving, stage: StageRecipe) -> list[dict[str, Any]]:
     """A row for each part: `part`, `parameters`, `moving` (how many do), and `rate`, its highest (None: frozen)."""
     have = totals(model)
+    if moving.rows:  # of the table that they are rows of
+        have["embeddings"] -= moving.counts["locations"]
+        have["locations"] = moving.counts["locations"]
     return [
         {
             "part": part,
-            "parameters": have.get(part, moving.counts.get(part, 0)),
+            "parameters": have[part],
             "moving": moving.counts.get(part, 0),
             "rate": stage.part_lr.get(part, stage.lr) if part in moving.counts else None,
         }
         for part in PARTS
-        if part in have or part in moving.counts
+        if part in have
     ]
 
 

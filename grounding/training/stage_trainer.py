@@ -233,7 +233,7 @@ class StageTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any = None) -> None:
         folder = Path(self.args.output_dir)
         path = folder / f"checkpoint-{self.state.global_step}"
-        if path.is_dir():
+        if path.is_dir() and checkpoints.what_is_wrong(path) is None:
             return
         main = self.args.should_save
         files = {
