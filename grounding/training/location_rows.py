@@ -62,7 +62,7 @@ class NewRowsOnly:
     def watch(self, optimizer: torch.optim.Optimizer) -> None:
         """Keeps `optimizer` from moving other rows, by weight decay or by what it remembers of earlier gradients.
 
-        Raises TrainingError after the first step if one moved all the same, as an optimizer of whole matrices does.
+        Raises TrainingError after the first step if one moved all the same.
         """
         own = {id(parameter) for parameter in self.parameters}
         for group in list(optimizer.param_groups):
