@@ -362,6 +362,7 @@ def _bars(width: int, height: int, rows: int, columns: int) -> tuple[int, int]:
     return 0, (columns - int(round(width * (rows / height), 7))) // 2
 
 
+@lru_cache(maxsize=1024)
 def _largest(width: int, height: int, most: int) -> tuple[int, int]:
     """Rows and columns of the largest scale at which a picture's sides, rounded up to cells, make at most `most`."""
     best, scale = (1, 1), 0.0
