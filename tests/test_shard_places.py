@@ -68,6 +68,12 @@ def test_an_index_that_is_none_is_refused(tmp_path, text):
         find_shards(str(tmp_path))
 
 
+def test_a_far_index_names_nothing_on_this_machine(tmp_path):
+    (tmp_path / INDEX).write_text('{"shardlist": [{"url": "/home/me/a.tar", "nsamples": 1}]}')
+    with pytest.raises(InputError, match="on this machine"):
+        find_shards(f"file://{tmp_path / INDEX}")
+
+
 def test_counts_are_remembered_until_a_shard_changes(tmp_path):
     folder, cache = tmp_path / "shards", tmp_path / "cache"
     write_shards(folder, [3, 2])

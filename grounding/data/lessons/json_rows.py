@@ -72,7 +72,7 @@ class JsonRows(Sequence[dict[str, Any]]):
     def _of_list(self, findings: Findings) -> list[tuple[int, int]]:
         """Where each object of a list stands. The list is read whole once, one object at a time."""
         try:
-            text = self._bytes[:].decode("utf-8")
+            text = str(self._bytes, "utf-8")  # without a copy of the bytes
         except UnicodeDecodeError as error:
             raise InputError(f"{self.path} can't be read: it is not UTF-8 text ({error.reason})") from None
         decode, plain = json.JSONDecoder().raw_decode, text.isascii()

@@ -275,6 +275,8 @@ def _entry(entry: dict[str, Any], folder: str) -> Shard:
     url, count, size = str(entry["url"]), entry["nsamples"], entry.get("filesize")
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"nsamples is {count!r}")
+    if is_address(folder) and os.path.isabs(url):
+        raise ValueError(f"an index at an address names {url!r:.60} on this machine")
     place = url if is_address(url) or os.path.isabs(url) else f"{folder}/{url}" if folder != "." else url
     return Shard(place, count, size if isinstance(size, int) else None)
 
