@@ -270,3 +270,16 @@ def test_autocast_works(processor):
     loss.backward()
     assert loss.isfinite()
     assert model.fusion.layers[0].attention_gate.grad.any()
+
+
+@pytest.mark.parametrize("attention", ["prefix", "causal"])
+@pytest.mark.parametrize("name", ["ours", "llama"])
+def test_a_mark_knows_its_picture_and_nothing_of_the_words_behind(name, attention):
+    model = crossed(name, attention=attention)
+    text = torch.tensor([[MARK, 1, 70, 71], [MARK, 1, 80, 81]])
+    with torch.no_grad():
+        whole = model(input_ids=text, pixel_values=pixels(1).expand(2, -1, -1, -1), use_cache=True).past_key_values
+        alone = model.image_cache(pixels(1))
+    for layer, mark in zip(whole.layers[:2], alone.layers[:2], strict=True):
+        assert torch.allclose(layer.keys[:, :, :1], mark.keys.expand(2, -1, -1, -1), atol=1e-5)
+        assert torch.allclose(layer.values[:, :, :1], mark.values.expand(2, -1, -1, -1), atol=1e-5)

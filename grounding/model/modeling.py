@@ -247,9 +247,10 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
                     self._foreign, token_roles, attention_mask, position_ids, self.causal, embeddings.dtype
                 )
             else:
-                roles = self._roles(token_roles, places, attention_mask)
+                if token_roles is None:
+                    token_roles = torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
                 masks = masks_of_whole(
-                    self._foreign, roles, segment_ids, position_ids, self.causal, embeddings.dtype, document_ids
+                    self._foreign, token_roles, segment_ids, position_ids, self.causal, embeddings.dtype, document_ids
                 )
         if self.fusion.marks and shown is None:
             shown = self.fusion.recall(past_key_values)
@@ -284,18 +285,6 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
     def _foreign(self) -> PreTrainedConfig | None:
         """Configuration of a language model that is not ours."""
         return None if self.own_language else self.language.config
-
-    def _roles(self, roles: Tensor | None, places: Tensor, attention_mask: Tensor) -> Tensor:
-        """(B, L) roles of a text from its start; the marks of cross-attention are words like others."""
-        if self.fusion.marks:
-            return (
-                torch.where(attention_mask.bool(), PROMPT, PAD)
-                if roles is None
-                else roles.where(roles != IMAGE, PROMPT)
-            )
-        if roles is None:
-            return torch.where(places, IMAGE, torch.where(attention_mask.bool(), PROMPT, PAD))
-        return roles
 
     def _embed(self, input_ids: Tensor, cache: Cache | RowCache | None) -> Tensor:
         """(B, L, D) of the text."""

@@ -28,14 +28,13 @@ def words_in_front(
 ) -> Sequence[int] | None:
     """The words before the pictures of all prompts, where what comes behind changes nothing of them; or None.
 
-    Words before a picture see what is behind it, unless everything sees only what is before; and so does, beside the
-    text, the one token that stands for a picture.
+    Words before a picture see what is behind it, unless everything sees only what is before.
     """
     image = processor.ids[3]
     crossed, causal = processor.fusion == CROSS_ATTENTION, model.config.attention == "causal"
     marks = {list(prompt).index(image) if image in prompt else -1 for prompt in prompts}
     if marks == {-1}:
-        return () if causal or not crossed else None
+        return ()
     first = prompts[0][: max(marks)]
     shared = len(marks) == 1 and all(prompt[: len(first)] == first for prompt in prompts)
     return first if shared and causal and not crossed else None
