@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,10 +75,9 @@ class WeightsAndBiases:
 
     def _id(self, path: Path) -> str:
         """The stage's run, the same each time that the stage goes on."""
-        wandb: Any = importlib.import_module("wandb")
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wandb.util.generate_id())
+            path.write_text(secrets.token_hex(4))
         return path.read_text()
 
     def tell(self, step: int, values: Mapping[str, float]) -> None:

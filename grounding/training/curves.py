@@ -64,11 +64,11 @@ def draw_curves(logs: Sequence[StageLog], path: Path, title: str = "") -> bool:
         )
         losses, measured = axes[0][0], axes[1][0] if called else None
         _lines(losses, logs, {key: (key, *rest) for key, rest in LOSSES.items()}, smooth=True)
-        losses.set_ylim(bottom=0)
-        losses.set_title(title or "loss", loc="left", fontsize=10, fontweight="bold")
+        losses.set_ylim(0, 1.12 * losses.get_ylim()[1])  # room for the stages' names
+        losses.set_title(f"{title}: loss" if title else "loss", loc="left", fontsize=10, fontweight="bold")
         if measured is not None:
             _lines(measured, logs, {key: (f"{called}_{key}", *rest) for key, rest in MEASURES.items()}, smooth=False)
-            measured.set_ylim(0, 1.02)
+            measured.set_ylim(0, 1.1)
             measured.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
             measured.set_title(CALLED[called], loc="left", fontsize=10, fontweight="bold")
         for row in axes:

@@ -56,6 +56,7 @@ class Watched:
 
     # ---- the quick look
 
+    @torch.no_grad()
     def quick(self, model: nn.Module, rows: int = 8) -> dict[str, float]:
         """`loss`, the mean over tokens of answers; `right`, the share of answers with every word right and every box at
         IoU 0.5 or more, the true beginning given; `right_KIND`, the same of kinds of question.

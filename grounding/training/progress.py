@@ -7,7 +7,8 @@ import time
 from collections import deque
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -17,6 +18,8 @@ EVERY = 30.0
 """Seconds between lines where there is no terminal."""
 WINDOW = 40
 """Steps over which speed is taken."""
+WIDEST = 100
+"""Columns of a terminal that the bar takes at most."""
 LOSSES = {"loss": "loss", "text": "words", "expectation": "distance"}
 """Keys of the log to what a reader calls them: all of it; cross-entropy of words and boxes; how far coordinates are
 off, as a share of the picture."""
@@ -77,7 +80,7 @@ class Progress:
         if self.live is not None:
             self.live.stop()
             self.live = None
-            self.console.print(self.__rich__())
+            self.console.print(self)
         elif self.told is not None or self.losses:
             self._write(self.line())
         self.told, self.losses = None, ""
@@ -102,27 +105,26 @@ class Progress:
         speed = f"{self.speed:.1f} lessons/s" if self.speed else ""
         return "  ".join(filter(None, [f"{self.stage} {self.step}/{self.steps}", self.losses, speed, self.left]))
 
-    def __rich__(self) -> Table:
-        done = self.step >= self.steps
-        table = Table.grid(padding=(0, 2, 0, 0))
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Two lines: the bar with speed and time left, and the losses below it."""
+        table = Table.grid(padding=(0, 2, 0, 0), expand=True)
         table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, min_width=12)
-        for _ in range(4):
+        table.add_column(ratio=1)
+        for _ in range(3):
             table.add_column(no_wrap=True, justify="right")
-        bar = ProgressBar(
-            total=self.steps, completed=self.step, width=24, complete_style="cyan", finished_style="green"
-        )
+        bar = ProgressBar(total=self.steps, completed=self.step, complete_style="cyan", finished_style="green")
         speed = f"{self.speed:.1f} lessons/s" if self.speed else ""
         cells: list[Any] = [
             Text(self.stage, style="bold"),
             bar,
             Text(f"{self.step:,}/{self.steps:,}"),
-            Text(self.losses, style="cyan"),
             Text(speed, style="dim"),
-            Text(self.doing or self.left, style="yellow" if self.doing else "green" if done else ""),
+            Text(self.doing or self.left, style="yellow" if self.doing else ""),
         ]
         table.add_row(*cells)
-        return table
+        yield Constrain(table, WIDEST)
+        if self.losses:
+            yield Text(f"  {self.losses}", style="cyan", no_wrap=True, overflow="ellipsis")
 
     def _write(self, line: str) -> None:
         self.stream.write(line + "\n")

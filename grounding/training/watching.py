@@ -163,11 +163,13 @@ def asked(one: Shown) -> str:
 
 def said_of(step: int, called: str, figures: dict[str, float]) -> str:
     """An evaluation in a line for the terminal."""
-    words = {
-        "loss": "loss {:.3g}",
-        "right": "{:.0%} right with the true beginning given",
-        "found": "{:.0%} right written by itself",
-        "overlap": "overlap {:.0%}",
-    }
-    parts = [words[key].format(figures[f"{called}_{key}"]) for key in words if f"{called}_{key}" in figures]
-    return f"step {step}, {called.replace('_', '-' if called == 'held_out' else ' ')} lessons: {', '.join(parts)}"
+    has = {key: figures.get(f"{called}_{key}") for key in ("loss", "right", "found", "overlap")}
+    right = [
+        f"{value:.0%} {how}"
+        for value, how in ((has["right"], "given the beginning"), (has["found"], "written"))
+        if value is not None
+    ]
+    parts = [f"loss {has['loss']:.3g}" if has["loss"] is not None else "", f"right {', '.join(right)}" if right else ""]
+    parts.append(f"overlap {has['overlap']:.0%}" if has["overlap"] is not None else "")
+    name = "held-out" if called == "held_out" else "trained-on"
+    return f"step {step}, {name} lessons: " + (" · ".join(filter(None, parts)) or "nothing could be measured")
