@@ -26,4 +26,5 @@ def test_marks_at_different_places_share_nothing():
 
 def test_pictures_in_front_of_everything_have_no_words_before_them():
     assert front("tiles", "star", "house") == ()
+    assert front("pictures beside the text", "star", "house") == ()
     assert front("pictures beside the text", "star") == ()
