@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 
 from grounding.data.lessons.mixture import Mixture
 from grounding.errors import TrainingError
@@ -254,6 +254,16 @@ class StageTrainer(Trainer):
                 (part / checkpoints.COUNTS).write_text(json.dumps(counts))
         if main:
             checkpoints.drop_oldest(folder, self.recipe.keep)
+
+    def _init_training_state(
+        self, max_steps: int, steps_per_epoch: int, epochs: int, resume_from_checkpoint: Any, trial: Any
+    ) -> tuple[int, int]:
+        """A fresh state that has the checkpoint's steps and log: how often is logged and saved, the recipe says now."""
+        start: tuple[int, int] = super()._init_training_state(max_steps, steps_per_epoch, epochs, None, trial)
+        if resume_from_checkpoint is not None:
+            before = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / checkpoints.PROGRESS))
+            self.state.global_step, self.state.log_history = before.global_step, before.log_history
+        return start
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Nothing: the model came with the checkpoint's weights."""

@@ -1,0 +1,113 @@
+"""Two processes learn what one does, with copies or parts of the weights; each goes on with the other's checkpoint."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from grounding.errors import ConfigError
+from grounding.training.spread import join_processes, repeated_blocks
+from tests import tiny
+from tests.tiny_training import LLAMA, SIGLIP, losses, run, together
+
+OPTIONS = {"vision_config": SIGLIP}
+HOW = {"options": OPTIONS, "ema": 0.9, "weight_decay": 0.1}
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def alike(one, other, tolerance):
+    """Whether two files hold the same tensors, as near as sums in another order are."""
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.allclose(value, other[name], atol=tolerance), name
+
+
+def goes_on(out, trained):
+    """A folder that holds a run stopped behind its second step."""
+    out.mkdir()
+    shutil.copy(trained / "recipe.json", out)
+    shutil.copytree(trained / "ground" / "checkpoint-2", out / "ground" / "checkpoint-2")
+    return out
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The same four steps by one process, by two with copies, and by two with parts."""
+    out = tmp_path_factory.mktemp("runs")
+    run(out / "alone", **HOW)
+    together(out / "ddp", scale="ddp", **HOW)
+    together(out / "fsdp", scale="fsdp", micro_batch=1, **HOW)
+    return out
+
+
+@pytest.mark.parametrize("scale", ["ddp", "fsdp"])
+def test_two_processes_have_the_losses_of_one(scale, runs):
+    assert len(losses(runs / scale)) == 4
+    assert losses(runs / scale) == pytest.approx(losses(runs / "alone"), abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", ["ddp", "fsdp"])
+def test_two_processes_come_to_the_weights_of_one(scale, runs):
+    alike(weights(runs / scale / "model"), weights(runs / "alone" / "model"), 2e-4)
+    names = ("model", "optimizer", "mean")
+    for name in names:
+        one, other = (
+            load_file(runs / how / "ground" / "checkpoint-4" / f"{name}.safetensors") for how in (scale, "alone")
+        )
+        alike(one, other, 2e-3 if name == "optimizer" else 2e-4)
+
+
+@pytest.mark.parametrize("scale", ["ddp", "fsdp"])
+def test_one_process_goes_on_with_a_checkpoint_of_two(scale, runs, tmp_path):
+    out = goes_on(tmp_path / "on", runs / scale)
+    run(out, **HOW)
+    assert losses(out) == pytest.approx(losses(runs / "alone")[2:], abs=1e-4)
+    alike(weights(out / "model"), weights(runs / "alone" / "model"), 2e-4)
+
+
+@pytest.mark.parametrize("scale", ["ddp", "fsdp"])
+def test_two_processes_go_on_with_a_checkpoint_of_one(scale, runs, tmp_path):
+    out = goes_on(tmp_path / "on", runs / "alone")
+    together(out, scale=scale, **HOW)
+    assert losses(out) == pytest.approx(losses(runs / "alone")[2:], abs=1e-4)
+    alike(weights(out / "model"), weights(runs / "alone" / "model"), 2e-4)
+
+
+@pytest.mark.parametrize("scale", ["ddp", "fsdp"])
+def test_two_processes_go_on_to_the_very_same_weights(scale, runs, tmp_path):
+    out = goes_on(tmp_path / "on", runs / scale)
+    together(out, scale=scale, **{**HOW, **({"micro_batch": 1} if scale == "fsdp" else {})})
+    one, other = (weights(folder / "model") for folder in (out, runs / scale))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ({}, {"optimizer": "muon", "gradient_checkpointing": True}),
+        ({"text_config": LLAMA}, {"stage": {"train": ["projector", "locations"]}, "weight_decay": 0.5}),
+        ({"text_config": LLAMA}, {"stage": {"train": ["projector", "lora"], "lora": {"rank": 2}}}),
+    ],
+    ids=["muon", "rows of tables", "adapters"],
+)
+def test_parts_of_weights_learn_what_whole_ones_do(options, changes, tmp_path):
+    changes = {"options": {**OPTIONS, **options}, "micro_batch": 1, **changes}
+    run(tmp_path / "alone", **changes)
+    together(tmp_path / "fsdp", scale="fsdp", **changes)
+    assert losses(tmp_path / "fsdp") == pytest.approx(losses(tmp_path / "alone"), abs=1e-4)
+    alike(*(weights(tmp_path / how / "ground" / "finished") for how in ("alone", "fsdp")), 5e-4)
+
+
+def test_blocks_are_the_layers_that_a_model_repeats():
+    blocks = list(repeated_blocks(tiny.model(vision_config=SIGLIP, text_config=LLAMA)))
+    assert [type(block).__name__ for block in blocks] == ["SiglipEncoderLayer"] * 2 + ["LlamaDecoderLayer"] * 2
+
+
+def test_a_launcher_that_shares_out_the_weights_itself_is_refused(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ConfigError, match="`scale: fsdp`"):
+        join_processes()
