@@ -179,8 +179,8 @@ def with_adapters(recipe: Recipe, stage: StageRecipe, model: Any) -> Any:
     return with_lora(model, rank=wanted.rank, alpha=wanted.alpha, dropout=wanted.dropout, targets=targets)
 
 
-def finish_stage(recipe: Recipe, stage: StageRecipe, model: Any, last: Path) -> Any:
-    """The model as the stage has come to by its last checkpoint, adapters merged; kept as the stage's end."""
+def brought_to(recipe: Recipe, stage: StageRecipe, model: Any, last: Path) -> Any:
+    """The model, with adapters where the stage has some, as a checkpoint has it: the running mean, adapters merged."""
     freeze(model, stage.train, stage.lora is not None)
     checkpoints.load_weights(model, last / checkpoints.WEIGHTS)
     if (last / checkpoints.MEANS).is_file():
@@ -191,6 +191,12 @@ def finish_stage(recipe: Recipe, stage: StageRecipe, model: Any, last: Path) -> 
         from grounding.training.lora import merge
 
         model = merge(model)
+    return model
+
+
+def finish_stage(recipe: Recipe, stage: StageRecipe, model: Any, last: Path) -> Any:
+    """The model as the stage has come to by its last checkpoint, which is kept as the stage's end."""
+    model = brought_to(recipe, stage, model, last)
     if join_processes().is_main_process:
         with whole_folder(recipe.out / stage.name / FINISHED) as part:
             checkpoints.write(checkpoints.gather(checkpoints.named_tensors(model)), part / checkpoints.WEIGHTS)
