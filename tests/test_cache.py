@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicCache
 
-from grounding.model.cache import RowCache, rows_of
+from grounding.model.cache import PictureLayer, RowCache, picture_states, rows_of
 
 LAYERS, PICTURES, HEADS, IMAGE, WIDTH = 2, 3, 2, 5, 4
 WHICH = torch.tensor([2, 0, 0, 1])
@@ -77,3 +77,41 @@ def test_writing_copies_nothing(pictures):
     first, _ = cache.update(*states(1), 0)
     second, _ = cache.update(*states(2), 0)
     assert first.data_ptr() == second.data_ptr()
+
+
+# ---- pictures beside the text
+
+
+@pytest.fixture
+def beside(pictures):
+    """Two layers of cross-attention behind the language model's own."""
+    for seed in (30, 31):
+        pictures.layers.append(PictureLayer(*states(seed, rows=PICTURES, length=7)))
+    return pictures
+
+
+def test_pictures_beside_the_text_come_with_their_rows_and_never_grow(beside):
+    for cache in both(beside):
+        cache.update(*states(1), 0)
+        assert cache.get_seq_length() == IMAGE + 1
+        for (keys, values), layer in zip(picture_states(cache), beside.layers[LAYERS:], strict=True):
+            assert torch.equal(keys, layer.keys[WHICH])
+            assert torch.equal(values, layer.values[WHICH])
+
+
+@pytest.mark.parametrize("kept", [[0, 1, 2, 3], [0, 1], [3, 1], [1, 0, 3, 2]])
+def test_they_go_with_rows_that_go(beside, kept):
+    ours, theirs = both(beside)
+    ours.select(kept)
+    theirs.batch_select_indices(torch.tensor(kept))
+    for cache in (ours, theirs):
+        for (keys, values), layer in zip(picture_states(cache), beside.layers[LAYERS:], strict=True):
+            assert torch.equal(keys, layer.keys[WHICH[kept]])
+            assert torch.equal(values, layer.values[WHICH[kept]])
+
+
+def test_text_that_is_taken_back_takes_nothing_of_them(beside):
+    before = [layer.keys.clone() for layer in beside.layers]
+    beside.crop(-2)
+    assert beside.get_seq_length() == IMAGE - 2
+    assert all(torch.equal(keys, before[LAYERS + n]) for n, (keys, _) in enumerate(picture_states(beside)))

@@ -6,8 +6,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from grounding.errors import ConfigError, InputError
 from grounding.model import GroundingTextConfig, GroundingTextModel
 from grounding.model.language import build_language, coordinate_features, coordinate_table
+from tests import tiny
 
 CONFIG = GroundingTextConfig(
     vocab_size=80, num_locations=64, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
@@ -165,6 +167,26 @@ def test_it_is_a_language_model_of_transformers(model, ids, tmp_path):
     model.save_pretrained(tmp_path)
     again = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert torch.equal(again(ids).logits, model(ids).logits)
+
+
+def test_checkpointed_blocks_give_the_same_gradients_and_keep_no_cache(model, ids):
+    def gradients():
+        model.zero_grad()
+        model.train()(ids).logits.square().mean().backward()
+        return [weight.grad.clone() for weight in model.parameters()]
+
+    plain = gradients()
+    tiny.checkpointing(model)
+    assert all(torch.allclose(one, other) for one, other in zip(gradients(), plain, strict=True))
+    with pytest.raises(InputError, match="keeps no keys and values"):
+        model(ids, use_cache=True)
+    assert model.eval()(ids, use_cache=True).past_key_values.get_seq_length() == ids.shape[1]
+
+
+def test_its_vocabulary_ends_with_the_locations_and_stays(model):
+    assert model.resize_token_embeddings(80) is model.embedding
+    with pytest.raises(ConfigError, match="has 80 tokens, the location tokens last, and can't have 81"):
+        model.resize_token_embeddings(81)
 
 
 def test_any_causal_language_model_can_be_named():
