@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,9 +17,10 @@ from torch.distributed.tensor import DTensor
 
 from grounding.data.whole_files import whole_file
 from grounding.errors import TrainingError
-from grounding.training.passes import BadLesson
 from grounding.training.recipe import Recipe
 
+BAD_LESSONS = "bad-lessons.jsonl"
+"""The file of a stage's folder that names lessons which can't be used."""
 FEWEST = 1000
 """Lessons of which `bad_share` is taken while fewer were seen, so that one bad lesson at the start stops nothing."""
 
@@ -99,17 +99,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def note_bad(folder: Path, lessons: Sequence[BadLesson]) -> None:
-    """Adds lines to `bad-lessons.jsonl`; every process does so for its own."""
-    if lessons:
-        with (folder / "bad-lessons.jsonl").open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(asdict(lesson), ensure_ascii=False) + "\n" for lesson in lessons))
-
-
 def check_share(bad: int, seen: int, share: float, folder: Path) -> None:
     """Raises TrainingError where more lessons are bad than a recipe's `bad_share` allows."""
     if bad > share * max(seen, FEWEST):
         raise TrainingError(
-            f"{bad} of {seen} lessons can't be read, over bad_share {share:g}: {folder / 'bad-lessons.jsonl'} names "
-            "them with the reason; repair them, or allow a greater share"
+            f"{bad} of {seen} lessons can't be read, over bad_share {share:g}: {folder / BAD_LESSONS} names them with "
+            "the reason; repair them, or allow a greater share"
         )

@@ -61,9 +61,9 @@ class ForeignCollator:
 
     # -- texts ---------------------------------------------------------------------------------------------------------
 
-    def prepare(self, lesson: Lesson) -> list[Asked]:
-        """The lesson's rows; none where the family can say nothing of it."""
-        images = [picture.open() for picture in lesson.pictures]
+    def prepare(self, lesson: Lesson, images: Sequence[Image.Image] | None = None) -> list[Asked]:
+        """The lesson's rows; none where the family can say nothing of it. `images`: its pictures, if they are open."""
+        images = list(images if images is not None else (picture.open() for picture in lesson.pictures))
         check_sizes(lesson, images)
         texts = texts_of(lesson, self.processor.codec, [self.processor.canvas(*image.size) for image in images])
         if not texts:

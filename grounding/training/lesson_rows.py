@@ -74,14 +74,16 @@ class LessonCollator:
 
     # ---- texts
 
-    def prepare(self, lesson: Lesson) -> list[Row]:
+    def prepare(self, lesson: Lesson, images: Sequence[Image.Image] | None = None) -> list[Row]:
         """A lesson's rows; none where the codec can say nothing of it. Raises GroundingError for one that is bad.
+
+        `images`: its pictures, where they are open already.
 
         Turns by themselves share a row behind their pictures, as segments that do not see each other; where pictures
         stand within the prompts, or beside the text, each turn has a row of its own. Turns of a conversation are one
         segment, in which everything behind the first question is seen from behind only.
         """
-        images = [picture.open() for picture in lesson.pictures]
+        images = list(images if images is not None else (picture.open() for picture in lesson.pictures))
         canvases = [self.processor.canvas(*image.size) for image in images]
         texts = texts_of(lesson, self.processor.codec_object, canvases)
         turns = self.spoken(texts, images, lesson.sequential)

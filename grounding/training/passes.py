@@ -7,24 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from PIL.Image import Image
 from torch.utils.data import DataLoader, Dataset
 
 from grounding.data.lessons.lesson import Lesson
 from grounding.data.lessons.mixture import Mixture
+from grounding.data.lessons.reading import BadLesson, NothingReadableError, Ready, ready
 from grounding.errors import ConfigError, GroundingError
 
 NOTES = "pass_notes"
 """The key of a batch under which its PassNotes lie, beside the tensors."""
-
-
-@dataclass
-class BadLesson:
-    """A lesson that can't be learned from."""
-
-    position: int
-    source: str
-    id: str
-    reason: str
 
 
 @dataclass
@@ -35,50 +27,55 @@ class PassNotes:
     ids: list[str] = field(default_factory=list)
     """Ids of the lessons in it, those left out aside."""
     bad: list[BadLesson] = field(default_factory=list)
+    """Lessons that others took the place of, and those that the collator can't use."""
 
 
 class Collator(Protocol):
     """What makes tensors of lessons, such as LessonCollator."""
 
-    def prepare(self, lesson: Lesson) -> list[Any]:
-        """Rows of one lesson, none where there is nothing to learn; raises GroundingError for a bad one."""
+    def prepare(self, lesson: Lesson, images: Sequence[Image] | None = None) -> list[Any]:
+        """Rows of one lesson, none where there is nothing to learn; raises GroundingError for a bad one.
+
+        `images`: its pictures, where they are open already.
+        """
 
     def tensors(self, rows: Sequence[Any]) -> dict[str, Any]:
         """What forward takes, with `labels`, of any number of rows, of none too."""
 
 
-class MixtureDataset(Dataset[tuple[int, Lesson | BadLesson]]):
-    """Lessons by position."""
+class MixtureDataset(Dataset[tuple[int, Ready | Sequence[BadLesson]]]):
+    """Lessons by position, with their pictures; of a source that gives nothing, what it was asked for."""
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
 
-    def __getitem__(self, position: int) -> tuple[int, Lesson | BadLesson]:
+    def __getitem__(self, position: int) -> tuple[int, Ready | Sequence[BadLesson]]:
         try:
-            return position, self.mixture.lesson(position)
-        except GroundingError as error:
-            source, ordinal = self.mixture.place(position)
-            name = self.mixture.sources[source].name
-            return position, BadLesson(position, name, f"{name}[{ordinal}]", str(error))
+            return position, ready(self.mixture, position)
+        except NothingReadableError as error:
+            return position, error.passed_over
 
 
 class PassCollator:
-    """Lessons -> the tensors of a pass and its notes. A bad lesson is left out, and named: the pass is smaller."""
+    """Lessons -> the tensors of a pass and its notes. A lesson that can't be used is named and left out."""
 
     def __init__(self, collator: Collator) -> None:
         self.collator = collator
 
-    def __call__(self, drawn: Sequence[tuple[int, Lesson | BadLesson]]) -> dict[str, Any]:
+    def __call__(self, drawn: Sequence[tuple[int, Ready | Sequence[BadLesson]]]) -> dict[str, Any]:
         notes = PassNotes([position for position, _ in drawn])
         rows: list[Any] = []
-        for position, lesson in drawn:
-            if isinstance(lesson, BadLesson):
-                notes.bad.append(lesson)
+        for position, found in drawn:
+            if not isinstance(found, Ready):
+                notes.bad += found
                 continue
+            notes.bad += found.passed_over
+            lesson = found.lesson
             try:
-                rows += self.collator.prepare(lesson)
+                rows += self.collator.prepare(lesson, found.images)
             except GroundingError as error:
-                notes.bad.append(BadLesson(position, lesson.source, lesson.id, str(error)))
+                reason = f"can't be worded: {type(error).__name__}"
+                notes.bad.append(BadLesson(lesson.source, position, lesson.id, reason, str(error)))
             else:
                 notes.ids.append(lesson.id)
         return {**self.collator.tensors(rows), NOTES: notes}

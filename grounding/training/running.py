@@ -24,12 +24,13 @@ from torch import nn
 from transformers import PrinterCallback, TrainingArguments
 
 from grounding.data.lessons.mixture import Mixture
+from grounding.data.lessons.reading import BadLessons
 from grounding.data.whole_files import whole_file
 from grounding.errors import MissingExtraError, TrainingError
 from grounding.model.modeling import progress_bar_off
 from grounding.training import checkpoints
 from grounding.training.building import build
-from grounding.training.failures import Signals, memory_said
+from grounding.training.failures import BAD_LESSONS, Signals, memory_said
 from grounding.training.foreign import ForeignProcessor
 from grounding.training.foreign_rows import ForeignCollator
 from grounding.training.lesson_rows import LessonCollator
@@ -132,6 +133,8 @@ def train_stage(
     args = arguments_of(recipe, stage, folder)
     if args.should_save:
         tell_parts(recipe, stage, model, moving, folder, start)
+    if not start:
+        BadLessons(recipe.bad_share, folder / BAD_LESSONS if args.should_save else None).opened(mixture.sources)
     if recipe.gradient_checkpointing:
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})

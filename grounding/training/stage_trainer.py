@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 
 from grounding.data.lessons.mixture import Mixture
+from grounding.data.lessons.reading import BadLessons
 from grounding.errors import TrainingError
 from grounding.training import checkpoints
-from grounding.training.failures import Signals, bad_gradients, check_share, note_bad, write_bad_step
+from grounding.training.failures import BAD_LESSONS, Signals, bad_gradients, check_share, write_bad_step
 from grounding.training.lesson_rows import IGNORE
 from grounding.training.losses import token_losses
 from grounding.training.parts import Moving, keep_other_rows, still_layers
@@ -61,6 +62,8 @@ class StageTrainer(Trainer):
         self.mean: RunningMean | None = None
         self.stopping = False
         self.seen = self.bad = 0
+        # each process names its own; whether they are too many is decided over all, in `_look`
+        self.bad_lessons = BadLessons(recipe.bad_share, Path(args.output_dir) / BAD_LESSONS)
         self.passes: list[tuple[PassNotes, Tensor]] = []
         self.parts: dict[str, Tensor] = {}
         self.logged_step = start_step
@@ -193,7 +196,8 @@ class StageTrainer(Trainer):
         self.seen, self.bad = self.seen + seen, self.bad + bad
         folder = Path(self.args.output_dir)
         for note in notes:
-            note_bad(folder, note.bad)
+            for bad_lesson in note.bad:
+                self.bad_lessons.name(bad_lesson)
         if broken:
             self._report(norm, losses)
         self.passes = []

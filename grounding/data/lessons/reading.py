@@ -69,7 +69,7 @@ class Ready:
 def ready(mixture: Mixture, position: int) -> Ready:
     """The lesson of a position, or the next readable one of the same source, open.
 
-    Raises InputError where TRIES in a row are bad, and ConfigError at once.
+    Raises NothingReadableError where TRIES in a row are bad, and ConfigError at once.
     """
     number, ordinal = mixture.place(position)
     return ready_of(mixture.sources[number], ordinal)
@@ -83,10 +83,19 @@ def ready_of(source: Source, ordinal: int) -> Ready:
         if isinstance(found, Ready):
             return replace(found, passed_over=tuple(passed)) if passed else found
         passed.append(found)
-    raise InputError(
+    raise NothingReadableError(
         f"{TRIES} lessons of {source.name} in a row can't be used, from number {ordinal:,} on; the first: "
-        f"{passed[0].message}"
+        f"{passed[0].message}",
+        passed,
     )
+
+
+class NothingReadableError(InputError):
+    """A source gave nothing but bad lessons for too long; `passed_over` holds them."""
+
+    def __init__(self, message: str, passed_over: Sequence[BadLesson]) -> None:
+        super().__init__(message)
+        self.passed_over = tuple(passed_over)
 
 
 def try_lesson(source: Source, ordinal: int) -> Ready | BadLesson:
@@ -194,7 +203,7 @@ class BadLessons:
             lost = [problem for problem in source.problems if not problem.kept]
             for problem in lost:
                 reason = f"{problem.kind} in {problem.file}"
-                self._name(BadLesson(source.name, -1, problem.where, reason, problem.message, problem.file))
+                self.name(BadLesson(source.name, -1, problem.where, reason, problem.message, problem.file))
             total = (source.size or 0) + len(lost)
             if lost and len(lost) > self.limit * total:
                 raise self._over(len(lost), total, f"rows of {source.name}", f"{lost[0].where}: {lost[0].message}")
@@ -215,7 +224,7 @@ class BadLessons:
         self.seen += lessons
         for bad in passed_over:
             self.bad += 1
-            self._name(bad)
+            self.name(bad)
         if passed_over and self.bad > self.limit * max(self.seen, FIRST):
             raise self._over(self.bad, self.seen, "lessons", f"{passed_over[-1].id}: {passed_over[-1].message}")
 
@@ -226,7 +235,8 @@ class BadLessons:
         told = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common())
         return f"{self.bad:,} bad of {self.seen:,} lessons ({told})"
 
-    def _name(self, bad: BadLesson) -> None:
+    def name(self, bad: BadLesson) -> None:
+        """Counts its reason, and names it in log and file the first time; stops nothing."""
         self.reasons[bad.reason] += 1
         key = (bad.source, bad.id, bad.reason)
         if key in self._named:
