@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from PIL import Image, ImageDraw
 
 from grounding.data.lessons.lesson import Lesson, Words
@@ -42,3 +45,37 @@ def talk(*turns: tuple[str, str]) -> Lesson:
     """A conversation in words about one picture."""
     picture = sample().picture
     return Lesson("talk", (picture,), tuple(Words(*turn) for turn in turns), sequential=True)
+
+
+THINGS = {"red": (40, 20, 120, 80), "blue": (100, 40, 190, 90)}
+"""What files of the functions below show: a box of a colour in a picture each."""
+
+
+def write_rows(folder: Path) -> Path:
+    """Our jsonl with a question about each of THINGS, its pictures beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for colour, box in THINGS.items():
+        drawn(colour, box).save(folder / f"{colour}.png")
+        lines.append(json.dumps({"image": f"{colour}.png", "phrase": f"the {colour} cup", "box": box}))
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_coco(folder: Path) -> Path:
+    """A COCO file of THINGS, each a category, its pictures in `pictures` beside it."""
+    pictures = folder / "pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    whole = {"images": [], "annotations": [], "categories": []}
+    for number, (colour, (x1, y1, x2, y2)) in enumerate(THINGS.items(), 1):
+        image = drawn(colour, (x1, y1, x2, y2))
+        image.save(pictures / f"{colour}.png")
+        wide, high = image.size
+        whole["images"].append({"id": number, "file_name": f"{colour}.png", "width": wide, "height": high})
+        whole["categories"].append({"id": number, "name": f"{colour} cup"})
+        box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
+        whole["annotations"].append({"id": number, "image_id": number, "category_id": number, **box})
+    path = folder / "instances.json"
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    return path
