@@ -1,4 +1,4 @@
-"""The commands under `grounding train`, by a recipe's file or a preset, and `grounding export`."""
+"""The commands `grounding train`, by a recipe's file or a preset, and `grounding export`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ EXAMPLES = """\
 
 def add_training(commands: Commands, arguments: Sequence[str]) -> None:
     """Adds the commands of this file; flags out of a dataclass only where `arguments` name their command."""
+    _add_export(commands)
     if list(arguments[:2]) == ["train", "scenes"]:  # a command of its own: the settings' module is read for it alone
         from grounding.flags import add_flags
         from grounding.training.config import TrainingConfig
@@ -50,6 +51,56 @@ def add_training(commands: Commands, arguments: Sequence[str]) -> None:
     )
     train.add_argument("--out", metavar="DIR", help="folder of the run; a run found there is gone on with")
     train.add_argument("--show", action="store_true", help="print the whole recipe as YAML and train nothing")
+
+
+def _add_export(commands: Commands) -> None:
+    export = commands.add("export", "write a trained model, with its card, for others to load", _export)
+    export.add_argument("source", metavar="RUN_OR_MODEL", help="a run's folder, or a model's")
+    export.add_argument("out", metavar="OUT", help="the folder to write, whole or not at all")
+    export.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="type of the weights")
+    export.add_argument(
+        "--licence",
+        "--license",
+        metavar="NAME",
+        help="of the weights, such as apache-2.0 (default: that of the parts they came from, where it is known)",
+    )
+    export.add_argument(
+        "--scores",
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="what `grounding score --out` wrote, for the card; may be given several times",
+    )
+    export.add_argument("--force", action="store_true", help="replace what OUT holds")
+    export.add_argument("--push", metavar="OWNER/NAME", help="then upload it to this repository of the hub (HF_TOKEN)")
+    export.add_argument("--public", action="store_true", help="with --push: for all to see (default: private)")
+
+
+def _export(args: argparse.Namespace) -> None:
+    """Writes a trained model for others, and uploads it where that is asked for."""
+    if args.public and not args.push:
+        raise ConfigError("--public goes with --push")
+    if args.push:
+        from grounding.training.pushing import check_push
+
+        check_push(args.push)  # before gigabytes are written
+    _check_accelerate()
+    from grounding.training.exporting import export
+
+    out = export(
+        args.source,
+        args.out,
+        dtype=args.dtype,
+        licence=args.licence,
+        scores=args.scores,
+        name=args.push,
+        force=args.force,
+    )
+    print(f"the export lies in {out}")
+    if args.push:
+        from grounding.training.pushing import push
+
+        print(f"pushed to {push(out, args.push, public=args.public)}")
 
 
 def _train(args: argparse.Namespace) -> None:
