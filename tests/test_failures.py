@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,7 +144,7 @@ def test_other_errors_are_not_taken_for_it():
 
 def test_a_training_that_runs_out_of_memory_says_so(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_AS)
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (used + (24 << 20), before[1]))

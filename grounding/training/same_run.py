@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,13 @@ def _check_stage(recipe: Recipe, was: Mapping[str, Any], number: int, last: bool
 
 
 def differences(was: Any, now: Any, free: Collection[str] = (), at: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Key, old and new value of each difference between plain values; keys of mappings and places of lists."""
+    """Key, old and new value (None: there is none) of each difference between plain values, within lists too."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for key in {**was, **now}:
             if key not in free:
                 yield from differences(was.get(key), now.get(key), (), f"{at}.{key}" if at else key)
-    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        for number, (before, after) in enumerate(zip(was, now, strict=True)):
+    elif isinstance(was, list) and isinstance(now, list):
+        for number, (before, after) in enumerate(zip_longest(was, now)):
             yield from differences(before, after, (), f"{at}[{number}]")
     elif was != now:
         yield at, was, now
