@@ -18,7 +18,7 @@ from grounding.data.lessons.wording import texts_of
 from grounding.errors import CheckpointError, ConfigError
 from grounding.images import Canvas
 from grounding.model import GroundingConfig, GroundingForConditionalGeneration, GroundingProcessor
-from grounding.model.building import processor_for
+from grounding.model.building import HALF, normalization, processor_for
 from grounding.model.location_tokens import add_tokens, grow_vocabulary
 from grounding.model.pretrained import VisionPart, join_pair, load_language, load_vision
 from grounding.model.tokenization import IMAGE, train_tokenizer
@@ -106,8 +106,8 @@ def join_parts(recipe: Recipe, mixture: Mixture) -> tuple[GroundingForConditiona
     processor = processor_for(
         model,
         tokenizer,
-        mean=wanted.pixel_mean or (part.mean if part else None),
-        std=wanted.pixel_std or (part.std if part else None),
+        mean=wanted.pixel_mean or (part.mean if part else _normalization(vision)[0]),
+        std=wanted.pixel_std or (part.std if part else _normalization(vision)[1]),
         resize_options=wanted.resize_options,
         prompt_template=wanted.prompt_template,
         max_prompt_tokens=wanted.max_prompt_tokens,
@@ -117,6 +117,14 @@ def join_parts(recipe: Recipe, mixture: Mixture) -> tuple[GroundingForConditiona
     generation.pad_token_id, generation.bos_token_id, generation.eos_token_id = pad, begin, end
     _check_room(recipe, model, processor)
     return model.train(), processor
+
+
+def _normalization(vision: Any) -> tuple[Any, Any]:
+    """Of a fresh encoder: what its kind is trained with, or, where nobody knows, from -1 to 1."""
+    try:
+        return normalization(vision)
+    except ConfigError:
+        return HALF
 
 
 def _layers(wanted: ModelRecipe) -> int | list[int]:

@@ -19,6 +19,8 @@ def vision_config(values: Mapping[str, Any], image_size: int | None) -> PreTrain
     """The configuration of a fresh encoder for square views of `image_size` px (None: its own default)."""
     values = dict(values)
     kind = values.get("model_type", VISION)
+    if kind == "timm_wrapper":
+        values.setdefault("do_pooling", False)  # which would leave one feature of a picture
     if image_size is not None and kind == "grounding_pair":
         values["first"] = {"image_size": image_size, **(values.get("first") or {})}
     elif image_size is not None and kind == "siglip2_vision_model":
