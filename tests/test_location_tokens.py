@@ -173,12 +173,16 @@ def test_a_saved_tokenizer_and_a_fresh_model_come_together(kind, tmp_path):
 
 def test_rows_without_a_token_are_the_mean_row():
     model, words = causal("phi")
-    known = len(words)
-    grounding.add_location_tokens(model, words, bins=100, pad_to_multiple_of=64)
-    for table in tables_of(model):
-        assert torch.allclose(table[known + 100 :], table[:known].mean(0), atol=1e-6)
-    bias = model.get_output_embeddings().bias
-    assert torch.allclose(bias[known:], bias[:known].mean(), atol=1e-6)
+    known, rows = len(words), len(tables_of(model)[0])
+    means = [table.detach().mean(0) for table in tables_of(model)]
+    bias = model.get_output_embeddings().bias.detach().clone()
+    added = grounding.add_location_tokens(model, words, bins=100, pad_to_multiple_of=64)
+    for table, mean in zip(tables_of(model), means, strict=True):
+        assert len(table) > added.ids[-1] + 1 > rows
+        assert torch.allclose(table[known + 100 :], mean, atol=1e-6)
+    after = model.get_output_embeddings().bias
+    assert torch.allclose(after[known : known + 100], bias[:known].mean(), atol=1e-6)
+    assert torch.allclose(after[known + 100 :], bias.mean(), atol=1e-6)
 
 
 def test_marks_start_from_the_words_they_were_spelled_with():

@@ -11,21 +11,18 @@ def table(rows=2000, width=64, seed=0):
     return torch.randn(rows, width, generator=generator) + 2 * torch.randn(width, generator=generator)
 
 
-def test_rows_lie_where_the_known_rows_lie():
+def test_rows_have_the_norm_of_the_known_rows():
     words = table()
     places = torch.linspace(0, 1, 1024, dtype=torch.float64)[:, None]
     rows = start_rows(words, torch.arange(1500), places, "fourier", 0)
-    known = words[:1500]
-    assert torch.allclose(rows.mean(0), known.mean(0), atol=1e-4)
-    for of in (lambda value: value, lambda value: value - known.mean(0)):
-        ours, theirs = (of(value).square().sum(1).mean().sqrt() for value in (rows, known))
-        assert abs(ours / theirs - 1) < 0.01
+    assert torch.allclose(rows.norm(dim=1).mean(), words[:1500].norm(dim=1).mean())
+    assert rows.norm(dim=1).std() < 0.3 * rows.norm(dim=1).mean()
+    assert rows.mean(0).abs().max() < 1e-4
 
 
 def test_likeness_falls_with_distance():
     places = torch.linspace(0, 1, 1024, dtype=torch.float64)[:, None]
     rows = start_rows(table(), torch.arange(2000), places, "fourier", 0)
-    rows = rows - rows.mean(0)
     cosines = [torch.cosine_similarity(rows[:-step], rows[step:]).mean().item() for step in (1, 4, 16, 64, 256)]
     assert cosines == sorted(cosines, reverse=True)
     assert cosines[0] > 0.9

@@ -3,8 +3,8 @@
     import grounding
     added = grounding.add_location_tokens(model, tokenizer)    # <loc0000> to <loc1023>
 
-Source of the start: sinusoidal features as in "Attention Is All You Need", over a coordinate; around the mean row, as
-J. Hewitt's "Initializing New Word Embeddings for Pretrained Language Models" (2021) argues for all new words.
+Source of the start: the sines and cosines of A. Vaswani et al., "Attention Is All You Need" (2017), of a coordinate in
+the picture in place of one in the text.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def add_location_tokens(
     model: any model of transformers with an embedding table (V, D): causal, encoder-decoder, with pictures, or ours.
     tokenizer: its tokenizer, or the processor that holds it.
     marks: further tokens, such as `<p>`; each starts from the mean of the words it was spelled with before.
-    start: "fourier", rows near the mean row by the features of their coordinate; "mean"; "random".
+    start: "fourier", rows by sines and cosines of their coordinate, at the table's mean norm; "mean", all the mean row;
+        "random".
     restart: start the rows afresh where tokens and rows are there already (PaliGemma's); else those are left alone.
     pad_to_multiple_of: rows of the table are filled up to a multiple; rows without a token are the mean row.
 
@@ -141,7 +142,7 @@ def add_tokens(
     ids, mark_ids = _consecutive(tokenizer, tokens), list(tokenizer.convert_tokens_to_ids(list(marks)))
     highest = max(*ids, *mark_ids, *vocabulary.values())
     if highest >= rows and not own:
-        grow_vocabulary(model, highest + 1, known, pad_to_multiple_of)
+        grow_vocabulary(model, highest + 1, pad_to_multiple_of)
     started: list[int] = []
     fresh = ids[-1] >= rows  # the tokenizer may know them from before, and this model does not
     if restart or fresh or not here:

@@ -29,9 +29,11 @@ from grounding.model.coordinates import append_coordinates
 from grounding.model.cross_attention import Shown, checkpoint_with_pictures, showing
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, build_fusion
 from grounding.model.generating import PictureGeneration
-from grounding.model.language import GroundingTextModel, build_language, coordinate_features, refuse_cache
+from grounding.model.language import GroundingTextModel, build_language, refuse_cache
 from grounding.model.masking import masks_behind, masks_of_pictures, masks_of_step, masks_of_whole
 from grounding.model.projectors import build_projector, project
+from grounding.model.token_starts import start_rows
+from grounding.model.token_tables import tables_with_bias, write_rows
 from grounding.model.vision import build_vision, feature_shapes, patch_features, vision_width
 
 
@@ -338,14 +340,11 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         """Start the location tokens of a foreign language model from their coordinates, at its embeddings' norm."""
         if self.own_language:
             return  # ours are made of these features
-        table = self.language.get_input_embeddings().weight
         first, count = int(self.config.location_token_id or 0), self.config.num_locations
-        features = coordinate_features(count, 32)
-        generator = torch.Generator().manual_seed(0)
-        mixed = features @ torch.randn(features.shape[1], table.shape[1], generator=generator)
-        norm = table[:first].float().norm(dim=1).mean()
-        with torch.no_grad():
-            table[first : first + count] = (mixed / mixed.norm(dim=1).mean() * norm).to(table.dtype)
+        ids, known = list(range(first, first + count)), torch.arange(first)
+        places = torch.linspace(0, 1, count, dtype=torch.float64)[:, None]
+        for number, (table, bias) in enumerate(tables_with_bias(self)):
+            write_rows(table, ids, start_rows(table, known, places, "fourier", number), bias, known)
 
 
 def last_positions(attention_mask: Tensor | None, input_ids: Tensor, past: int) -> Tensor:

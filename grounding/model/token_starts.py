@@ -18,7 +18,8 @@ Start = Literal["fourier", "mean", "random"]
 STARTS: tuple[Start, ...] = ("fourier", "mean", "random")
 
 WAVES, SLOPE = 32, -0.25
-"""Waves a coordinate, from half a one over the picture to one every four bins; slow waves are louder."""
+"""Waves a coordinate, from half a one over the picture to one every sixteen bins; slow waves are louder. With finer
+ones a bin learns less from its neighbours."""
 MOST_ROWS = 16384
 """Rows that statistics are taken of, evenly spread: enough for a mean and a spread, and a few MB whatever the table."""
 
@@ -26,12 +27,13 @@ MOST_ROWS = 16384
 def place_features(coordinates: Tensor) -> Tensor:
     """(N, F) float32 sines and cosines of coordinates (N, K) in 0..1, each of the K in columns of its own.
 
-    As many waves as the finest axis can tell apart; rows have a mean of zero over the tokens.
+    Columns have a mean of zero over the tokens.
     """
     parts = []
     for axis in coordinates.double().unbind(1):
-        finest = max(2, len(axis.unique())) / 4
-        waves = torch.exp(torch.linspace(math.log(0.5), math.log(max(finest, 0.5)), WAVES, dtype=torch.float64))
+        steps = max(2, len(axis.unique()))
+        finest = max(0.5, min(steps / 4, max(8, steps / 16)))
+        waves = torch.exp(torch.linspace(math.log(0.5), math.log(finest), WAVES, dtype=torch.float64))
         angles = 2 * math.pi * axis[:, None] * waves
         loudness = waves**SLOPE
         parts += [torch.sin(angles) * loudness, torch.cos(angles) * loudness, 2 * axis[:, None] - 1]
@@ -42,21 +44,20 @@ def place_features(coordinates: Tensor) -> Tensor:
 def start_rows(table: Tensor, known: Tensor, coordinates: Tensor, start: Start, seed: int) -> Tensor:
     """(N, D) float32 rows for tokens at `coordinates` (N, K), to stand in `table` (V, D) beside its rows `known`.
 
-    fourier: the mean row, and away from it a random direction for each feature, so that neighbours are alike and places
-    far from each other are not; norm and distance from the mean are those of the known rows. mean: the mean row.
-    random: normal rows as an initializer would draw them, with the table's own deviation.
+    fourier: a random direction for each feature, so that neighbours are alike and places far from each other are not,
+    at the mean norm of the known rows. mean: their mean row. random: normal rows as an initializer would draw them,
+    with the table's own deviation.
     """
     rows = sample_rows(table, known)
-    mean, count, width = rows.mean(0), len(coordinates), table.shape[1]
+    count, width = len(coordinates), table.shape[1]
     generator = torch.Generator().manual_seed(seed)
     if start == "mean":
-        return mean.expand(count, width).clone()
+        return rows.mean(0).expand(count, width).clone()
     if start == "random":
         return torch.randn(count, width, generator=generator) * rows.std()
     features = place_features(coordinates)
-    away = features @ torch.randn(features.shape[1], width, generator=generator)
-    distance = (rows - mean).square().sum(1).mean().sqrt()
-    return mean + away * (distance / away.square().sum(1).mean().sqrt().clamp_min(1e-12))
+    mixed = features @ torch.randn(features.shape[1], width, generator=generator)
+    return mixed * (rows.norm(dim=1).mean() / mixed.norm(dim=1).mean().clamp_min(1e-12))
 
 
 def sample_rows(table: Tensor, known: Tensor) -> Tensor:

@@ -16,20 +16,18 @@ from grounding.model.language import GroundingTextModel
 from grounding.model.token_starts import sample_rows
 
 
-def grow_vocabulary(
-    model: PreTrainedModel, size: int, known: Tensor | None = None, pad_to_multiple_of: int | None = None
-) -> None:
+def grow_vocabulary(model: PreTrainedModel, size: int, pad_to_multiple_of: int | None = None) -> None:
     """Gives table and head at least `size` rows, a multiple of `pad_to_multiple_of`; never fewer than there are.
 
-    New rows are the mean of the rows `known` (all, if None), so that they change no distribution by much and two calls
-    on the same checkpoint give the same model. Biases likewise.
+    New rows are the mean of those that are there, so that they change no distribution by much and two calls on the same
+    checkpoint give the same model. Biases likewise.
     """
     rows = len(tables(model)[0])
     step = pad_to_multiple_of or 1
     size = -(-size // step) * step
     if size <= rows:
         return
-    known = torch.arange(rows) if known is None else known
+    known = torch.arange(rows)
     with torch.random.fork_rng(devices=[]):  # transformers draws rows, which are overwritten here
         text_model(model).resize_token_embeddings(size, mean_resizing=False)
     for table, bias in tables_with_bias(model):

@@ -103,7 +103,9 @@ def save(model: Any, directory: str | Path, tokenizer: Any = None) -> Path:
         raise ConfigError("the model has no adapters to save: model.save_pretrained writes its weights")
     model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
     base = model.get_base_model()
-    note = {"rows": len(_weight(base.get_input_embeddings()))}
+    note: dict[str, Any] = {"rows": len(_weight(base.get_input_embeddings()))}
+    if (bias := _head_bias(base)) is not None:
+        note["head_bias"] = bias.detach()[new_token_ids(base)].float().tolist()
     for name in ("location_token_id", "num_locations", "new_token_ranges"):
         if (value := getattr(base.config, name, None)) is not None:
             note[name] = value
@@ -127,8 +129,11 @@ def load(model: PreTrainedModel, directory: str | Path, *, trainable: bool = Fal
         rows = int(note.pop("rows"))
         if not isinstance(text_model(model), GroundingTextModel):
             grow_vocabulary(model, rows)
+        started = note.pop("head_bias", None)
         for name, value in note.items():
             setattr(model.config, name, value)
+        if started and (bias := _head_bias(model)) is not None:
+            bias.data[new_token_ids(model)] = torch.tensor(started).to(bias)
     _tell_peft(model)
     tuned = peft.PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
     _settle(tuned)
@@ -242,7 +247,7 @@ def _settle(model: Any) -> None:
             f"{type(base).__name__} shares its table with its head, and peft does not see it: name the pair in its "
             "_tied_weights_keys"
         )
-    if getattr(head, "bias", None) is not None or getattr(head.token_adapter.base_layer, "bias", None) is not None:
+    if _head_bias(base) is not None:
         _keep_bias(head.token_adapter)
 
 
@@ -266,6 +271,15 @@ def _weight(module: nn.Module) -> Tensor:
     original: Any = getattr(module, "original_module", module)
     weight: Tensor = original.weight
     return weight
+
+
+def _head_bias(base: PreTrainedModel) -> nn.Parameter | None:
+    """The bias (V,) of a head, behind peft's wrapper."""
+    if isinstance(text_model(base), GroundingTextModel):
+        return None
+    head: Any = base.get_output_embeddings()
+    bias: nn.Parameter | None = getattr(getattr(head, "original_module", head), "bias", None)
+    return bias
 
 
 def _is_tied(base: PreTrainedModel) -> bool:
