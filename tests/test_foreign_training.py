@@ -41,6 +41,11 @@ def losses(out, stage="finetune"):
     return [line["loss"] for line in lines if "loss" in line]
 
 
+def said(folder, name="tokenizer_config.json"):
+    """What a file of a checkpoint says."""
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
 def overlaps(folder, things):
     """IoU of what the checkpoint answers with each thing's box."""
     model = grounding.load(folder, device="cpu", max_new_tokens=60)
@@ -82,6 +87,12 @@ def test_what_was_trained_loads_with_transformers_alone(family, trained, directo
     assert type(processor) is type(before)
     assert processor.tokenizer.get_vocab() == before.tokenizer.get_vocab()
     assert processor.image_processor.to_dict() == before.image_processor.to_dict()
+    assert processor.tokenizer.padding_side == before.tokenizer.padding_side
+    assert {key: value for key, value in said(folder).items() if "local" not in key} == said(directory_of(family))
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        one, other = directory_of(family) / name, folder / name
+        assert one.exists() == other.exists()
+        assert not one.exists() or one.read_text(encoding="utf-8") == other.read_text(encoding="utf-8")
     ours = grounding.load(folder, device="cpu").model.state_dict()
     assert ours.keys() == model.state_dict().keys()
     assert all(torch.equal(value, ours[name]) for name, value in model.state_dict().items())

@@ -30,6 +30,8 @@ class FamilyInputs:
 
     def __init__(self, name: str, family: Family, processor: Any, codec: Codec) -> None:
         self.name, self.family, self.processor, self.codec = name, family, processor, codec
+        self.padding_side = str(processor.tokenizer.padding_side)
+        """Of its tokenizer, as its files have it; who asks sets another."""
         self._measured = lru_cache(maxsize=1024)(self._measure)
         if processor.tokenizer.pad_token_id is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token

@@ -71,7 +71,7 @@ class ForeignProcessor(FamilyInputs):
 
     def __init__(self, grounder: HuggingFaceGrounder) -> None:
         super().__init__(grounder.name, grounder.family, grounder.processor, grounder.codec)
-        self.options = grounder.options
+        self.options, self.padding_side = grounder.options, grounder.asking.padding_side
         config = grounder.model.config
         self.encodes = bool(config.is_encoder_decoder)
         """Whether an encoder reads the question and a decoder writes: Florence-2. Else both stand in one row."""
@@ -103,8 +103,15 @@ class ForeignProcessor(FamilyInputs):
         return HuggingFaceGrounder(self.name, self.family, model, self.processor, self.codec, self.options)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Its files beside the weights, so that `grounding.load` and transformers alone open the folder."""
-        self.processor.save_pretrained(folder)
+        """Its files beside the weights, so that `grounding.load` and transformers alone open the folder as before."""
+        tokenizer = self.processor.tokenizer
+        used = tokenizer.padding_side
+        tokenizer.padding_side = self.padding_side
+        tokenizer.backend_tokenizer.no_padding()  # what the last batch was padded to would be saved too
+        try:
+            self.processor.save_pretrained(folder)
+        finally:
+            tokenizer.padding_side = used
 
 
 def location_range(codec: str, vocabulary: Mapping[str, int]) -> tuple[int, int]:

@@ -26,6 +26,8 @@ class Questions(ABC):
 
     tokenizer: Any
     codec: Codec
+    padded: bool = True
+    """Whether shorter questions may be padded; if not, only the same are asked together."""
     begins_anew: bool
     """Whether generate gives answers behind a start token alone, as an encoder reads the question."""
 
@@ -69,7 +71,7 @@ class ForeignQuestions(Questions):
         self.processor, self.codec = processor, processor.codec
         self.tokenizer = processor.processor.tokenizer
         self.collator = ForeignCollator(processor)
-        self.begins_anew = processor.encodes
+        self.begins_anew, self.padded = processor.encodes, processor.family.padded
 
     def canvas(self, width: int, height: int) -> Canvas:
         return self.processor.canvas(width, height)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -117,6 +117,7 @@ class DrawnAnswers(GRPOTrainer):
 
     def __init__(self, model: nn.Module, args: GRPOConfig, callbacks: list[TrainerCallback] | None = None) -> None:
         own_forward = model.__dict__.get("forward")
+        self.put_back = special_tokens(model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what trl finds experimental
             super().__init__(
@@ -134,6 +135,12 @@ class DrawnAnswers(GRPOTrainer):
         if self.options.beta:
             self.beta = self.options.beta
             self.ref_model = deepcopy(model).to(args.device).requires_grad_(False).eval()
+
+    def train(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().train(*args, **more)
+        finally:
+            self.put_back()  # trl and Trainer have told the model what its tokenizer says
 
     def _send_telemetry(self) -> None:
         """Nothing is told to anybody."""
@@ -179,8 +186,14 @@ class DrawnAnswers(GRPOTrainer):
         counts = [sum(question is other for other in asked) for question in distinct]
         if rest or set(counts) != {each}:  # a group that is shared by processes
             distinct, each = list(asked), 1
+        if self.book.questions.padded:
+            return self.written_by_model(distinct, each)
+        return [ids for question in distinct for ids in self.written_by_model([question], each)]
+
+    def written_by_model(self, asked: Sequence[Question], each: int) -> list[list[int]]:
+        """So many answers to each question, those of one question together."""
         model = self.accelerator.unwrap_model(self.model_wrapped)
-        inputs = self._prepare_input(dict(self.book.questions.inputs([question.row for question in distinct])))
+        inputs = self._prepare_input(dict(self.book.questions.inputs([question.row for question in asked])))
         with writing(model, self.generation_settings(model)), self.accelerator.autocast():
             rows = model.generate(**inputs, num_return_sequences=each)
         rows = rows[:, 1 if self.book.questions.begins_anew else inputs["input_ids"].shape[1] :]
@@ -317,16 +330,34 @@ def picture_tokens(config: Any) -> list[int]:
     return sorted({int(id_) for name in names if (id_ := getattr(config, name, None)) is not None})
 
 
+def special_tokens(model: Any) -> Callable[[], None]:
+    """What puts the model's ids of begin, end and padding back to what they are now."""
+    configs = {id(config): config for config in (model.config, model.config.get_text_config())}.values()
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    known = [(config, name, getattr(config, name)) for config in configs for name in names if hasattr(config, name)]
+    writes = deepcopy(model.generation_config)
+
+    def put_back() -> None:
+        for config, name, value in known:
+            setattr(config, name, value)
+        model.generation_config = writes
+
+    return put_back
+
+
 @contextmanager
 def writing(model: Any, settings: GenerationConfig) -> Iterator[None]:
     """The model in evaluation mode, with these settings alone."""
-    before, training = model.generation_config, model.training
-    model.generation_config = settings
+    writers = [module for module in model.modules() if getattr(module, "generation_config", None) is not None]
+    before, training = [module.generation_config for module in writers], model.training
+    for module in writers:  # in Kosmos-2 a part of the model writes
+        module.generation_config = settings
     model.eval()
     try:
         yield
     finally:
-        model.generation_config = before
+        for module, own in zip(writers, before, strict=True):
+            module.generation_config = own
         model.train(training)
 
 
