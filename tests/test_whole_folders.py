@@ -78,7 +78,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_leaves_what_was_there(small_disk):
     write(small_disk / "a", "old")
     with (
-        pytest.raises(OutputError, match="No space left on device.*free some space"),
+        pytest.raises(OutputError, match=r"No space left on device.*free some space"),
         whole_folder(small_disk / "a") as part,
     ):
         save_file({"weight": torch.zeros(1 << 20)}, part / "model.safetensors")

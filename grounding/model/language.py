@@ -144,7 +144,8 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         prefix: int = 0,
         **_: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits (B, L, V), or of the last `logits_to_keep` places (0: all, -1: none, a tensor: those places).
+        """Logits (B, L, V), or of the last `logits_to_keep` places (0: all, -1: none, a tensor: those places);
+        (M, V) of the M true places of a bool tensor (B, L).
 
         `attention_mask`: None, causal; (B, K) ones and zeros, causal without padding; (B, 1, L - prefix, K) bool, as is
         `prefix`: the first so many tokens see each other in both directions and nothing else.
@@ -173,7 +174,8 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
             logits = x.new_empty(x.shape[0], 0, self.config.vocab_size)
         else:
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            logits = self.head(x[:, kept], table)
+            places = isinstance(kept, Tensor) and kept.dtype == torch.bool
+            logits = self.head(x[kept] if places else x[:, kept], table)
         return CausalLMOutputWithPast(
             logits=logits, past_key_values=past_key_values, hidden_states=(*states, x) if states else None
         )

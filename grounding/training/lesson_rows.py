@@ -109,19 +109,26 @@ class LessonCollator:
             raise InputError(f"{sum(marks)} places for pictures ({PICTURE_MARK}) in a conversation of {len(images)}")
         turns: list[Spoken] = []
         at = 0
+        prompts = self.prompts([prompt for prompt, _ in texts], marks)
         answers = self.processor.encode_answers([answer for _, answer in texts]) if texts else []
-        for (prompt, _), count, answer in zip(texts, marks, answers, strict=True):
+        for ids, count, answer in zip(prompts, marks, answers, strict=True):
             shown = images[at : at + count] if sequential else images
             at += count
-            try:
-                ids = self.processor.encode_prompts([prompt], [count])[0]
-            except PromptTooLongError:
-                if sequential:
-                    break
-                continue
-            ids = self.processor.with_pictures(ids, self.picture_tokens(shown))
-            turns.append(Spoken(ids, answer, shown))
+            if ids is not None:
+                ids = self.processor.with_pictures(ids, self.picture_tokens(shown))
+                turns.append(Spoken(ids, answer, shown))
+            elif sequential:
+                break
         return turns
+
+    def prompts(self, texts: Sequence[str], marks: Sequence[int]) -> list[list[int] | None]:
+        """Tokens of each prompt, pictures as their marks; None where it is longer than the model reads."""
+        try:
+            return [*self.processor.encode_prompts(texts, marks)] if texts else []
+        except PromptTooLongError:
+            if len(texts) == 1:
+                return [None]
+            return [ids for text, mark in zip(texts, marks, strict=True) for ids in self.prompts([text], [mark])]
 
     def picture_tokens(self, images: Sequence[Image.Image]) -> list[int]:
         """How many tokens each picture takes in a text."""

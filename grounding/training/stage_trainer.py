@@ -21,6 +21,7 @@ from grounding.data.lessons.reading import BadLessons
 from grounding.errors import TrainingError
 from grounding.training import checkpoints
 from grounding.training.failures import BAD_LESSONS, Signals, bad_gradients, check_share, write_bad_step
+from grounding.training.label_logits import logits_at
 from grounding.training.lesson_rows import IGNORE
 from grounding.training.losses import token_losses
 from grounding.training.parts import Moving, keep_other_rows, still_layers
@@ -101,12 +102,10 @@ class StageTrainer(Trainer):
             for layer in self.still:
                 layer.eval()
         labels = inputs.pop("labels")
-        columns = (labels != IGNORE).any(0).nonzero()[:, 0]
-        output = model(**inputs, logits_to_keep=columns)
-        labels = labels[:, columns]
         chosen = labels != IGNORE
+        logits = logits_at(model, self.accelerator.unwrap_model(self.model), inputs, chosen)
         first, bins = self.coordinates
-        losses, distances = token_losses(output.logits[chosen], labels[chosen], first, bins, self.recipe.location_sigma)
+        losses, distances = token_losses(logits, labels[chosen], first, bins, self.recipe.location_sigma)
         count = chosen.sum() if num_items_in_batch is None else num_items_in_batch
         count = torch.as_tensor(count).clamp_min(1)  # a step of bad lessons alone has none
         text, distance = losses.sum() / count, distances.sum() / count
@@ -116,7 +115,7 @@ class StageTrainer(Trainer):
         if model.training:
             for name, value in {"text": text, "expectation": distance}.items():
                 self.parts[name] = self.parts.get(name, 0) + value.detach()
-        return (loss, output) if return_outputs else loss
+        return (loss, logits) if return_outputs else loss
 
     @property
     def coordinates(self) -> tuple[int, int]:
