@@ -150,12 +150,8 @@ class Way:
     soft: bool
 
 
-WAYS = [
-    Way(start, learn, soft)
-    for start in ("random", "mean", "fourier")
-    for learn in (False, True)
-    for soft in (False, True)
-]
+STARTS = ("random", "mean", "fourier")
+WAYS = [Way(start, learn, soft) for start in STARTS for learn in (False, True) for soft in (False, True)]
 
 
 def mean_iou(base: LlamaForCausalLM, way: Way, steps: int, seed: int) -> float:

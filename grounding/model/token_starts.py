@@ -57,6 +57,7 @@ def start_rows(table: Tensor, known: Tensor, coordinates: Tensor, start: Start, 
         return torch.randn(count, width, generator=generator) * rows.std()
     features = place_features(coordinates)
     mixed = features @ torch.randn(features.shape[1], width, generator=generator)
+    # around zero: rows around the mean row learned no faster, in a head of its own more slowly
     return mixed * (rows.norm(dim=1).mean() / mixed.norm(dim=1).mean().clamp_min(1e-12))
 
 
