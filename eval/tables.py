@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from grounding.metrics.base import Figure
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
     from rich.text import Text
 
 NOTHING = "–"
@@ -79,36 +80,72 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _print_designed(table: Table, stream: TextIO) -> None:
-    from rich import box
     from rich.console import Console
     from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False)
+    console.print()
+    console.print(Padding(Text(table.title, style="bold"), (0, 0, 0, 1)))
+    for columns in _fitting(table, console.width):
+        console.print(_drawn(table, columns))
+    for note in table.notes:
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 1)))
+    console.print()
+
+
+LONGEST_NAME = 32
+"""Characters of a row's name before it is folded."""
+
+
+def _fitting(table: Table, width: int) -> list[list[int]]:
+    """The columns behind the names, in groups that fit beside the names: a number is never folded."""
+    names = max(len(table.columns[0]), *(len(row.name) for row in table.rows)) if table.rows else 0
+    room = width - min(names, LONGEST_NAME) - 2
+    groups: list[list[int]] = [[]]
+    left = room
+    for number, heading in enumerate(table.columns[1:]):
+        cells = [(row.cells[number], row.ours) for row in table.rows]
+        lines = [line for cell, ours in cells for line in (_lines(cell) if ours else (cell,))]
+        wanted = max(map(len, [heading, *lines])) + 3
+        if groups[-1] and wanted > left:
+            groups.append([])
+            left = room
+        groups[-1].append(number)
+        left -= wanted
+    return groups
+
+
+def _drawn(table: Table, columns: Sequence[int]) -> RichTable:
+    """The names and these columns."""
+    from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 1), pad_edge=False)
-    shown.add_column(table.columns[0], overflow="fold")
-    for heading in table.columns[1:]:
-        shown.add_column(heading, justify="right", overflow="fold")
+    shown.add_column(table.columns[0], overflow="fold", max_width=LONGEST_NAME)
+    for number in columns:
+        shown.add_column(table.columns[1 + number], justify="right", no_wrap=True)
     first_published = next((i for i, row in enumerate(table.rows) if not row.ours), None)
-    for number, row in enumerate(table.rows):
-        if number and number == first_published:
+    for place, row in enumerate(table.rows):
+        if place and place == first_published:
             shown.add_section()
         style = "bold" if row.ours else "dim"
-        shown.add_row(Text(row.name, style), *(_cell(cell, row.ours) for cell in row.cells))
-    console = Console(file=stream, highlight=False)
-    console.print()
-    console.print(Padding(Text(table.title, style="bold"), (0, 0, 0, 1)))
-    console.print(shown)
-    for note in table.notes:
-        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 1)))
-    console.print()
+        shown.add_row(Text(row.name, style), *(_cell(row.cells[number], row.ours) for number in columns))
+    return shown
+
+
+def _lines(cell: str) -> tuple[str, str]:
+    """A value and the interval that is written under it."""
+    value, _, interval = cell.partition(" ")
+    return value, interval.strip("()")
 
 
 def _cell(cell: str, ours: bool) -> Text:
     """The value bright, its interval dim under it."""
     from rich.text import Text
 
-    value, _, interval = cell.partition(" ")
+    value, interval = _lines(cell)
     if not ours:
         return Text(cell, style="dim")
-    return Text.assemble((value, "bold"), ("\n" + interval.strip("()"), "dim")) if interval else Text(value, "bold")
+    return Text.assemble((value, "bold"), ("\n" + interval, "dim")) if interval else Text(value, "bold")
