@@ -9,6 +9,7 @@ import grounding
 from grounding.data.lessons.lesson import Lesson
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.sources import ListedSource
+from grounding.data.pictures import FilePicture
 from grounding.errors import ConfigError
 from grounding.training.foreign import ForeignProcessor
 from grounding.training.recipe_files import recipe_of
@@ -177,6 +178,14 @@ def test_each_turn_of_a_lesson_is_asked_in_its_turn(model_of):
     book = QuestionBook(mixture, questions_of(ForeignProcessor(model_of("paligemma"))))
     book.turn_to(range(4))
     assert [question.sample.phrase for question in book.open.values()] == ["the red cup", "dog"] * 2
+
+
+def test_bad_lessons_are_counted_with_the_step_that_passed_them_over(checkpoint_of, tmp_path):
+    lost = Lesson("lost", (FilePicture(tmp_path / "nowhere.png"),), (sample(),))
+    trainer = trainer_of(checkpoint_of("paligemma"), tmp_path / "out", [lost, lesson(sample())])
+    trainer.book.turn_to([0, 1])
+    assert {question.sample.phrase for question in trainer.book.open.values()} == {"the red cup"}
+    assert [bad.id for bad in trainer.book.bad] == ["lost"]
 
 
 # ---- runs

@@ -31,12 +31,11 @@ class Questions(ABC):
     begins_anew: bool
     """Whether generate gives answers behind a start token alone, as an encoder reads the question."""
 
-    def ask(self, sample: Sample) -> tuple[Any, Canvas]:
+    def ask(self, sample: Sample, image: Image.Image) -> tuple[Any, Canvas]:
         """The question as `inputs` and `learned` take it, and what the answer's coordinates count along.
 
-        Raises ImageError for a picture that can't be opened, PromptError or InputError for what can't be asked.
+        Raises ImageError, PromptError or InputError for what can't be asked.
         """
-        image = sample.open()
         canvas = self.canvas(*image.size)
         prompt = self.codec.prompt(
             sample.task, sample.phrase, names=sample.names, box=sample.box, point=sample.point, canvas=canvas

@@ -27,8 +27,9 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from grounding.data.lessons.mixture import Mixture
+from grounding.data.lessons.reading import BadLesson, ready
 from grounding.data.sample import Sample
-from grounding.errors import ConfigError, GroundingError
+from grounding.errors import ConfigError, GroundingError, MissingExtraError
 from grounding.images import Canvas
 from grounding.training.failures import Signals
 from grounding.training.lesson_rows import IGNORE
@@ -41,6 +42,11 @@ from grounding.training.rewards import REWARDS, RewardOptions, Written, rewardab
 from grounding.training.stage_trainer import StageTrainer
 
 _LOG = logging.getLogger(__name__)
+OVERRIDDEN = ("_tokenize_prompts", "_generate_single_turn", "_get_per_token_logps_and_entropies")
+if missing := [name for name in OVERRIDDEN if not hasattr(GRPOTrainer, name)]:  # trl's own, and it may rename them
+    raise MissingExtraError(
+        f"rewards need trl 1.16; this one's GRPOTrainer has no {missing[0]}: pip install trl==1.16.0"
+    )
 FURTHER = 1_000_000_007
 """Positions between a lesson that can't be rewarded and the one asked in its place."""
 KEPT = (
@@ -79,6 +85,8 @@ class QuestionBook:
     def __init__(self, mixture: Mixture, questions: Questions) -> None:
         self.mixture, self.questions = mixture, questions
         self.open: dict[int, Question] = {}
+        self.bad: list[BadLesson] = []
+        """Lessons that others took the place of, since somebody took this list."""
 
     def turn_to(self, positions: Sequence[int]) -> None:
         """Opens these and closes all others."""
@@ -92,12 +100,14 @@ class QuestionBook:
         reason = "it has no question that is answered by boxes"
         for number in range(TRIES):
             at = position + number * FURTHER
-            lesson = self.mixture.lesson(at)
+            found = ready(self.mixture, at)
+            self.bad += found.passed_over
+            lesson = found.lesson
             turns = rewardable(lesson.turns)
             if turns:
                 sample = turns[at % len(turns)]
                 try:
-                    return Question(sample, *self.questions.ask(sample))
+                    return Question(sample, *self.questions.ask(sample, found.images[0]))
                 except GroundingError as error:
                     reason = str(error)
             _LOG.warning("the lesson %s is passed over: %s", lesson.id, reason)
@@ -308,7 +318,9 @@ class RewardTrainer(StageTrainer, DrawnAnswers):  # type: ignore[misc]  # trl de
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         positions = list(dict.fromkeys(int(row["position"]) for row in inputs))
         loss = DrawnAnswers.training_step(self, model, inputs, num_items_in_batch)
-        self.passes.append((PassNotes(positions, [self.book.open[at].sample.id for at in positions]), loss.detach()))
+        bad, self.book.bad = self.book.bad, []
+        notes = PassNotes(positions, [self.book.open[at].sample.id for at in positions], bad)
+        self.passes.append((notes, loss.detach()))
         return loss
 
     def compute_loss(
