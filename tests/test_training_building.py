@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM
 
 from grounding.data.lessons.mixture import Mixture
 from grounding.errors import CheckpointError, ConfigError
+from grounding.training import building
 from grounding.training.box_tokens import BOX_TOKENS, box_tokens
 from grounding.training.building import build
 from grounding.training.recipe_files import recipe_of
@@ -16,6 +17,12 @@ from tests.tiny_training import Boxes
 
 EYES = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1}
 OURS = {"vision_config": {**EYES, "stem_channels": [8, 16]}, "language_config": EYES, "image_size": 64}
+
+
+@pytest.fixture(autouse=True)
+def few_texts(monkeypatch):
+    """Tokenizers are learned from the texts of a hundred lessons: the words are few here."""
+    monkeypatch.setattr(building, "TOKENIZER_LESSONS", 100)
 
 
 @pytest.fixture(scope="module")
