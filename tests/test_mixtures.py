@@ -90,7 +90,10 @@ def test_watched_lessons_are_called_what_they_are(cups):
 def test_everything_is_each_source_once():
     values = {
         "data": [{"source": "a"}, {"source": "b", "weight": 2}],
-        "stages": [{"name": "x", "steps": 1, "data": [{"source": "a", "weight": 3}, {"source": "c"}]}],
+        "stages": [
+            {"name": "x", "steps": 1, "data": [{"source": "a", "weight": 3}, {"source": "c"}]},
+            {"name": "y", "steps": 1, "data": [{"source": "a", "options": {"words": True}}]},
+        ],
     }
     parts = everything(recipe_of(values))
-    assert [(part.source, part.weight) for part in parts] == [("a", 3.0), ("b", 2.0), ("c", 1.0)]
+    assert [(part.source, part.weight) for part in parts] == [("a", 3.0), ("b", 2.0), ("c", 1.0), ("a", 1.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from grounding.data.lessons.lesson import Lesson
@@ -62,9 +63,10 @@ def everything(recipe: Recipe) -> tuple[DataRecipe, ...]:
     """What all stages learn from, each source once, with its highest weight."""
     parts: dict[str, DataRecipe] = {}
     for part in (*recipe.data, *(part for stage in recipe.stages for part in stage.data)):
-        known = parts.get(part.source)
+        key = json.dumps([part.source, part.root, part.images, part.augment, part.options], sort_keys=True, default=str)
+        known = parts.get(key)
         if known is None or part.weight > known.weight:
-            parts[part.source] = part
+            parts[key] = part
     return tuple(parts.values())
 
 
