@@ -12,13 +12,13 @@ from grounding.errors import ImageError
 from grounding.training.foreign import UNTAUGHT, ForeignProcessor
 from grounding.training.foreign_rows import ForeignCollator, content_of
 from grounding.training.lesson_rows import IGNORE
-from tests.family_cases import CASES
+from tests.family_cases import CASES, families
 from tests.forced import Forced, request_of
 from tests.foreign_lessons import drawn, lesson, sample, talk
 
 TAUGHT = [kind for kind in CASES if BY_TYPE[kind.partition(" ")[0]].name not in UNTAUGHT]
 POINTS = ("molmo2",)  # writes points only
-each = pytest.mark.parametrize("family", TAUGHT)
+each = families(*TAUGHT)
 
 
 @pytest.fixture

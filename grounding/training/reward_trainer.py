@@ -66,6 +66,8 @@ KEPT = (
     "ddp_find_unused_parameters",
 )
 """What every stage is told, and trl's trainer too."""
+MISSING = object()
+"""In place of a value that a configuration has not."""
 TRIES = 50
 """Lessons that may be passed over one after another."""
 
@@ -255,7 +257,10 @@ class DrawnAnswers(GRPOTrainer):
             logits = model(**batch, logits_to_keep=columns).logits
         labels = labels[:, columns]
         chosen = labels != IGNORE
-        spread = F.log_softmax(logits[chosen].float() / self.options.temperature, -1)
+        scores = logits[chosen].float() / self.options.temperature
+        never = picture_tokens(self.accelerator.unwrap_model(self.model_wrapped).config)
+        scores[:, never] = torch.finfo(scores.dtype).min  # as they are drawn
+        spread = F.log_softmax(scores, -1)
         own = spread.gather(1, labels[chosen][:, None])[:, 0]
         entropy = -(spread.exp() * spread).sum(-1).detach()
         places = torch.tensor([[c < len(ids) for c in range(max(map(len, answers)))] for ids in answers])
@@ -346,12 +351,15 @@ def special_tokens(model: Any) -> Callable[[], None]:
     """What puts the model's ids of begin, end and padding back to what they are now."""
     configs = {id(config): config for config in (model.config, model.config.get_text_config())}.values()
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
-    known = [(config, name, getattr(config, name)) for config in configs for name in names if hasattr(config, name)]
+    known = [(config, name, getattr(config, name, MISSING)) for config in configs for name in names]
     writes = deepcopy(model.generation_config)
 
     def put_back() -> None:
         for config, name, value in known:
-            setattr(config, name, value)
+            if value is not MISSING:
+                setattr(config, name, value)
+            elif hasattr(config, name):
+                delattr(config, name)
         model.generation_config = writes
 
     return put_back
