@@ -1,4 +1,4 @@
-"""What a training takes, reckoned, against what small ones take: kept activations, operations, files, shared-out weights."""
+"""What a training takes, reckoned, against what small ones take: activations, operations, files, parts of weights."""
 
 import multiprocessing
 
