@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -128,7 +129,9 @@ def _train(args: argparse.Namespace) -> None:
     _check_accelerate()
     from grounding.training.running import train_recipe
 
-    print(f"the model lies in {train_recipe(recipe)}")
+    folder = train_recipe(recipe)
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one tells
+        print(f"the model lies in {folder}")
 
 
 def _list() -> None:
