@@ -250,6 +250,9 @@ class DrawnAnswers(GRPOTrainer):
 
     def probabilities(self, model: Any, asked: Sequence[Any], answers: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """(B, longest answer) log-probability of each token of the answers, and entropy of where it was drawn from."""
+        for module in model.modules():  # as they were drawn: nothing dropped, nothing told by others in the batch
+            if not any(True for _ in module.children()):
+                module.eval()
         batch = self._prepare_input(self.book.questions.learned(asked, answers))
         labels = batch.pop("labels")
         columns = (labels != IGNORE).any(0).nonzero()[:, 0]
@@ -331,8 +334,6 @@ class RewardTrainer(StageTrainer, DrawnAnswers):  # type: ignore[misc]  # trl de
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        for layer in self.still:
-            layer.eval()
         return DrawnAnswers.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
 
