@@ -107,3 +107,18 @@ def test_accelerate_launches_what_torchrun_does(whole, scale, tmp_path):
     assert process.returncode == 0, said
     one, other = (weights(out / "model") for out in (tmp_path, whole))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_whole_group_spares_the_workers_until_the_step_is_over(number, tmp_path):
+    command = [sys.executable, "-m", "tests.tiny_training", str(tmp_path), STEPS, "workers=2", "save_every=1000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for _ in range(1200):
+        if (tmp_path / "ground" / "log.jsonl").is_file() and losses(tmp_path):
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert f"TrainingError: stopped by {number.name} behind step" in said
+    assert len(checkpoints(tmp_path / "ground")) == 1

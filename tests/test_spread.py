@@ -102,6 +102,14 @@ def test_parts_of_weights_learn_what_whole_ones_do(options, changes, tmp_path):
     alike(*(weights(tmp_path / how / "ground" / "finished") for how in ("alone", "fsdp")), 5e-4)
 
 
+def test_parts_of_weights_are_measured_between_steps_and_learn_on(runs, tmp_path):
+    watched = {"held_out": [{"source": "scenes"}], "eval_lessons": 4, "eval_every": 1, "eval_answers": 1}
+    together(tmp_path, scale="fsdp", micro_batch=1, **watched, **HOW)
+    assert (tmp_path / "ground" / "log.jsonl").read_text().count('"held_out_loss"') == 4
+    one, other = (weights(out / "model") for out in (tmp_path, runs / "fsdp"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 def test_blocks_are_the_layers_that_a_model_repeats():
     blocks = list(repeated_blocks(tiny.model(vision_config=SIGLIP, text_config=LLAMA)))
     assert [type(block).__name__ for block in blocks] == ["SiglipEncoderLayer"] * 2 + ["LlamaDecoderLayer"] * 2

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from accelerate import PartialState
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from grounding.errors import ConfigError
 
@@ -85,3 +85,10 @@ def shard(model: nn.Module, device: torch.device, bf16: bool) -> None:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
     model.to(device)  # buffers
+
+
+def take_parts(model: nn.Module) -> None:
+    """Leaves each process with its parts again, where weights have been whole for a pass without a backward one."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()

@@ -29,7 +29,7 @@ from grounding.training.passes import NOTES, Collator, PassNotes, Positions, pas
 from grounding.training.recipe import Recipe, StageRecipe
 from grounding.training.running_mean import RunningMean
 from grounding.training.schedules import rate
-from grounding.training.spread import gather_objects, shard, sum_over_all, wait_for_all
+from grounding.training.spread import gather_objects, shard, sum_over_all, take_parts, wait_for_all
 from grounding.training.stage_optimizer import build_optimizer
 from grounding.training.whole_folders import whole_folder
 
@@ -239,6 +239,8 @@ class StageTrainer(Trainer):
         if path.is_dir() and checkpoints.what_is_wrong(path) is None:
             return
         main = self.args.should_save
+        if self.sharded:
+            take_parts(self.model)  # an evaluation may have come just before
         files = {
             checkpoints.WEIGHTS: checkpoints.named_tensors(self.model),
             checkpoints.STATES: checkpoints.optimizer_states(self.model, self.optimizer),
