@@ -24,6 +24,13 @@ FAMILIES = ("paligemma", "florence2", "qwen2_5_vl", "kosmos-2", "ours")
 FEW = {"answers": 8, "max_new_tokens": 16}
 
 
+def own_model(folder):
+    """The model of tests/tiny.py as a checkpoint."""
+    tiny.model().save_pretrained(folder)
+    tiny.processor().save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def taught(directory_of, tmp_path_factory):
     """A family's folder of a run that has half learned two pictures: its answers differ, and some are good."""
@@ -34,7 +41,8 @@ def taught(directory_of, tmp_path_factory):
             out = tmp_path_factory.mktemp(family)
             data = [{"source": str(write_rows(out / "data"))}]
             values = {**QUICK, "out": str(out), "data": data, "stages": [{**STAGE, **stage}], "location_sigma": 30.0}
-            train_recipe(recipe_of({**values, "model": {"checkpoint": str(directory_of(family))}}))
+            start = directory_of(family) if family != "ours" else own_model(out / "start")
+            train_recipe(recipe_of({**values, "model": {"checkpoint": str(start)}}))
             made[family] = out
         return made[family]
 
@@ -44,7 +52,8 @@ def taught(directory_of, tmp_path_factory):
 def rewarded(before, out, steps, **changes):
     """The folder of a run of rewards from a checkpoint on, and the mean reward of each of its steps."""
     options = {**FEW, **changes.pop("options", {})}
-    stage = {"name": "reward", "steps": steps, "lr": 1e-2, "schedule": "constant", "objective": "rewards"}
+    rate = changes.pop("lr", 1e-2)
+    stage = {"name": "reward", "steps": steps, "lr": rate, "schedule": "constant", "objective": "rewards"}
     stage |= {"train": ["projector", "language", "embeddings"], "objective_options": options}
     values = {**QUICK, "out": str(out), "data": [{"source": str(before / "data" / "rows.jsonl")}], "log_every": 1}
     model = {"checkpoint": str(before / "model")}
@@ -76,6 +85,12 @@ def test_rewards_rise_in_other_families(family, steps, taught, tmp_path):
     assert sum(means[-8:]) > 1.2 * sum(means[:8])
 
 
+def test_rewards_rise_in_our_own_model(taught, tmp_path):
+    before = taught("ours", steps=16, schedule="constant", lr=3e-3)
+    _, means = rewarded(before, tmp_path, 20, lr=1e-3)
+    assert sum(means[-5:]) > 1.1 * sum(means[:5])
+
+
 # ---- the two places where the model is run
 
 
@@ -101,11 +116,7 @@ def trainer_of(directory, out, lessons, **options):
 @pytest.fixture
 def checkpoint_of(directory_of, tmp_path):
     def checkpoint(family):
-        if family != "ours":
-            return directory_of(family)
-        tiny.model().save_pretrained(tmp_path / "ours")
-        tiny.processor().save_pretrained(tmp_path / "ours")
-        return tmp_path / "ours"
+        return directory_of(family) if family != "ours" else own_model(tmp_path / "ours")
 
     return checkpoint
 
