@@ -7,9 +7,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
 from grounding.backends import WEIGHTS
 from grounding.cli import main
+from grounding.training.recipe_files import recipe_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -72,7 +74,14 @@ def test_command_of_the_readme_runs(clone, capsys, line, promised):
 
 
 def test_every_block_is_of_a_kind_that_is_tested():
-    assert {language for language, _ in BLOCKS} <= {"python", "console", ""}
+    assert {language for language, _ in BLOCKS} <= {"python", "console", "yaml", ""}
+
+
+@pytest.mark.parametrize("text", [text for language, text in BLOCKS if language == "yaml"])
+def test_recipes_can_be_read(text):
+    recipe = recipe_of(yaml.safe_load(text))
+    assert recipe.stages
+    assert all(step > 0 for step in (stage.steps for stage in recipe.stages))
 
 
 def test_every_target_it_names_is_there():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 
 import torch
@@ -34,8 +35,13 @@ def image(number: int) -> Image.Image:
     return Image.fromarray(pictures()[number].image)
 
 
-@lru_cache(maxsize=1)
 def tokenizer():
+    """A tokenizer of one's own, which may be given more tokens."""
+    return copy.deepcopy(learned_tokenizer())
+
+
+@lru_cache(maxsize=1)
+def learned_tokenizer():
     """Learned from the questions and answers of 40 pictures."""
     samples = [sample for picture in pictures(40) for sample in picture.samples]
     return train_tokenizer((text for sample in samples for text in (sample.prompt, sample.answer)), VOCAB)
