@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from grounding.errors import ConfigError
+from grounding.model.tokenization import train_tokenizer
 from grounding.training.parts import part_of
 from tests import tiny
 from tests.tiny_training import LLAMA, SIGLIP, Boxes, losses, run
@@ -112,6 +113,17 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(trained, tmp_path):
     shutil.copytree(out / "ground" / "checkpoint-4", out / "ground" / "checkpoint-9.part")
     run(out, **TWO)
     assert not list(out.rglob("*.part"))
+
+
+def test_a_run_keeps_the_tokenizer_that_it_began_with(trained, tmp_path, monkeypatch):
+    out = left_of(trained, tmp_path, "processor", "align/finished", "ground/checkpoint-2")
+    other = train_tokenizer(["locate the red square <p> and what is new in the data </p>"] * 3, tiny.VOCAB)
+    monkeypatch.setattr(tiny, "tokenizer", lambda: other)  # as learned anew from data that have changed
+    run(out, **TWO)
+    assert same(weights(trained / "model"), weights(out / "model"))
+    text = "locate the red square"
+    saved = AutoProcessor.from_pretrained(out / "model")
+    assert saved.encode_prompts([text]) == AutoProcessor.from_pretrained(trained / "model").encode_prompts([text])
 
 
 def test_the_saved_weights_are_the_running_means(trained):

@@ -2,6 +2,7 @@
 
 out/
     recipe.json          the recipe
+    processor/           tokenizer and all that goes with it, as they were when the run began
     STAGE/
         checkpoint-N/    see `checkpoints`
         finished/        the stage's weights, adapters merged; where it lies, the stage is over
@@ -27,6 +28,7 @@ from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.reading import BadLessons
 from grounding.data.whole_files import whole_file
 from grounding.errors import MissingExtraError, TrainingError
+from grounding.model import GroundingProcessor
 from grounding.model.modeling import progress_bar_off
 from grounding.training import checkpoints
 from grounding.training.building import build
@@ -70,6 +72,7 @@ def train_recipe(recipe: Recipe) -> Path:
         prepare_folder(recipe)
     wait_for_all()
     model, processor = build(recipe, open_mixture(everything(recipe), recipe))
+    processor = kept_processor(recipe, processor, processes.is_main_process)
     done = [stage for stage in recipe.stages if is_finished(recipe, stage)]
     if done:
         checkpoints.load_weights(model, recipe.out / done[-1].name / FINISHED / checkpoints.WEIGHTS)
@@ -92,6 +95,18 @@ def prepare_folder(recipe: Recipe) -> None:
         clean_up(folder)
     with whole_file(recipe.out / RECIPE) as file:
         json.dump(plain(recipe), file, indent=1)
+
+
+def kept_processor(recipe: Recipe, processor: Any, main: bool) -> Any:
+    """The processor as it was when the run began: a tokenizer learned from the data must not change when they do."""
+    if not isinstance(processor, GroundingProcessor):
+        return processor  # of a checkpoint of another family
+    folder = recipe.out / "processor"
+    if main and not folder.is_dir():
+        with whole_folder(folder) as part:
+            processor.save_pretrained(part)
+    wait_for_all()
+    return GroundingProcessor.from_pretrained(folder)
 
 
 def is_finished(recipe: Recipe, stage: StageRecipe) -> bool:
