@@ -7,11 +7,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import yaml
 
 from grounding.backends import WEIGHTS
 from grounding.cli import main
-from grounding.training.recipe_files import recipe_of
+from grounding.training.recipe_files import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -78,10 +77,11 @@ def test_every_block_is_of_a_kind_that_is_tested():
 
 
 @pytest.mark.parametrize("text", [text for language, text in BLOCKS if language == "yaml"])
-def test_recipes_can_be_read(text):
-    recipe = recipe_of(yaml.safe_load(text))
-    assert recipe.stages
-    assert all(step > 0 for step in (stage.steps for stage in recipe.stages))
+def test_recipes_can_be_read(text, tmp_path):
+    (tmp_path / "my-recipe.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "my-recipe.yaml")
+    assert [stage.name for stage in recipe.stages] == ["align", "ground"]
+    assert len(recipe.data) == 2
 
 
 def test_every_target_it_names_is_there():
