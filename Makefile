@@ -54,8 +54,9 @@ demo: $(READY)
 	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a purple whale" --out $(OUT)/demo.png
 	@echo "the picture lies at $(abspath $(OUT)/demo.png)"
 
+# a process for each core and a core for each process, which takes the files of tests one by one
 test: $(READY) browser axe
-	$(PY) -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: $(READY)
 	$(PY) -m pytest -m slow
