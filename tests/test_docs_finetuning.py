@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from grounding.backends.families import BY_TYPE
 from grounding.cli import main
 from grounding.codecs import get_codec
 from grounding.images import Canvas
@@ -90,7 +91,7 @@ def test_what_the_page_says_of_presets_is_what_they_are():
         assert (row[4] == "plain") == (recipe_of(values).location_sigma == 0)
         assert recipe_of(values).expectation_weight == 0
         assert "vision" not in stage.train
-        codec = get_codec(values["model"]["codec"])
+        codec = get_codec(BY_TYPE[FAMILIES[name]].codec)
         canvas = codec.canvas(100, 100, **({"input_size": (100, 100)} if "qwen" in codec.name else {}))
         written = codec.encode("locate", regions=[Region((0, 0, 100, 100), label="cup")], canvas=canvas)
         for token in re.findall(r"`(<\w+>)`", row[3]):
