@@ -1,5 +1,6 @@
 """Two processes learn what one does, with copies or parts of the weights; each goes on with the other's checkpoint."""
 
+import json
 import shutil
 
 import pytest
@@ -108,6 +109,15 @@ def test_parts_of_weights_are_measured_between_steps_and_learn_on(runs, tmp_path
     assert (tmp_path / "ground" / "log.jsonl").read_text().count('"held_out_loss"') == 4
     one, other = (weights(out / "model") for out in (tmp_path, runs / "fsdp"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_numbers_that_are_none_stop_both_processes_and_name_the_lessons_of_both(tmp_path):
+    with pytest.raises(AssertionError, match=r"ended with \[1, 1\]"):
+        together(tmp_path, scale="fsdp", options=OPTIONS, stage={"lr": 1e30, "schedule": "constant"}, clip=1e9)
+    told = json.loads((tmp_path / "ground" / "nan-step-2.json").read_text())
+    assert [one["process"] for one in told["passes"]] == [0, 1]
+    assert [one["lessons"] for one in told["passes"]] == [["boxes-4", "boxes-5"], ["boxes-6", "boxes-7"]]
+    assert told["parameters"]
 
 
 def test_blocks_are_the_layers_that_a_model_repeats():

@@ -6,9 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from grounding.cli.arguments import Commands
 from grounding.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from grounding.training.recipe import Recipe
 
 EXAMPLES = """\
   grounding train list                                    every preset, with what it is
@@ -52,6 +56,12 @@ def add_training(commands: Commands, arguments: Sequence[str]) -> None:
     )
     train.add_argument("--out", metavar="DIR", help="folder of the run; a run found there is gone on with")
     train.add_argument("--show", action="store_true", help="print the whole recipe as YAML and train nothing")
+    train.add_argument(
+        "--plan",
+        type=int,
+        metavar="GPUS",
+        help="say what memory and time it takes on so many GPUs (H100, 80 GB), and train nothing",
+    )
 
 
 def _add_export(commands: Commands) -> None:
@@ -127,11 +137,25 @@ def _train(args: argparse.Namespace) -> None:
             f"the stage {own[0]!r} has data of its own, which --data does not replace: --set stages.{own[0]}.data=[]"
         )
     _check_accelerate()
+    if args.plan is not None:
+        _plan(recipe, args.plan)
+        return
     from grounding.training.running import train_recipe
 
     folder = train_recipe(recipe)
     if os.environ.get("RANK", "0") == "0":  # of several processes, one tells
         print(f"the model lies in {folder}")
+
+
+def _plan(recipe: Recipe, gpus: int) -> None:
+    """Says what a recipe takes."""
+    from grounding.training.planning import Machine
+    from grounding.training.recipe_plan import plan_recipe, plans_text
+
+    if gpus < 1:
+        raise ConfigError(f"--plan is {gpus}; it is a number of GPUs, 1 or more")
+    machine = Machine(gpus=gpus)
+    print(plans_text(plan_recipe(recipe, machine), machine))
 
 
 def _list() -> None:
