@@ -103,6 +103,15 @@ def test_parts_of_weights_learn_what_whole_ones_do(options, changes, tmp_path):
     alike(*(weights(tmp_path / how / "ground" / "finished") for how in ("alone", "fsdp")), 5e-4)
 
 
+@pytest.mark.parametrize("options", [{}, {**OPTIONS, "text_config": LLAMA}], ids=["ours", "others"])
+def test_parts_of_weights_work_in_bfloat16(options, tmp_path):
+    run(tmp_path / "alone", options=options, micro_batch=2, bf16=True)
+    together(tmp_path / "fsdp", scale="fsdp", options=options, bf16=True)
+    assert losses(tmp_path / "fsdp") == pytest.approx(losses(tmp_path / "alone"), abs=5e-2)
+    kept = load_file(tmp_path / "fsdp" / "ground" / "checkpoint-4" / "model.safetensors")
+    assert {value.dtype for value in kept.values() if value.is_floating_point()} == {torch.float32}
+
+
 def test_parts_of_weights_are_measured_between_steps_and_learn_on(runs, tmp_path):
     watched = {"held_out": [{"source": "scenes"}], "eval_lessons": 4, "eval_every": 1, "eval_answers": 1}
     together(tmp_path, scale="fsdp", micro_batch=1, **watched, **HOW)

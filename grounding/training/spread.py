@@ -16,6 +16,7 @@ from accelerate import PartialState
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from grounding.errors import ConfigError
 
@@ -80,8 +81,9 @@ def shard(model: nn.Module, device: torch.device, bf16: bool) -> None:
         parameter.data = parameter.data.float()
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if bf16 else MixedPrecisionPolicy()
-    blocks = list(repeated_blocks(model))
-    for block in blocks:
+    for norm in [module for module in model.modules() if isinstance(module, _BatchNorm)]:
+        fully_shard(norm, mesh=mesh)  # whose statistics are float32, and so its weights must be
+    for block in list(repeated_blocks(model)):
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
     model.to(device)  # buffers
