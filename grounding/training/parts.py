@@ -20,7 +20,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("fusion", r"(^|\.)(cross_attention|gated_cross_attention|fusion)\b"),
     (
         "projector",
-        r"(^|\.)(projector|line_end|multi_modal_projector|merger|image_projection|image_proj_norm|connector)\b",
+        r"(^|\.)(projector|line_end|multi_modal_projector|image_to_text_projection|merger|aligner|image_projection|image_proj_norm|connector)\b",
     ),
     ("vision", r"(^|\.)(vision|vision_tower|vision_model|visual|image_encoder|vit)\b"),
     ("locations", r"(^|\.)embedding\.locations\b"),
