@@ -44,8 +44,7 @@ class PhotoThing:
 class PhotoScene:
     """A photograph as it is shown: its size and its things, sure ones and others, in the order of `index`.
 
-    A class of which it has no thing at all may be said not to be there, as far as nothing alike is; whether there are
-    more things of the classes it has is not known.
+    A class may be said not to be there where no thing has it, `faint` does not name it, and nothing alike is there.
     """
 
     width: int
@@ -53,6 +52,8 @@ class PhotoScene:
     height: int
     """px."""
     things: tuple[PhotoThing, ...] = ()
+    faint: tuple[str, ...] = ()
+    """Classes of boxes too faint to be things: probably not there, but never to be said to be missing."""
 
     @property
     def sure(self) -> tuple[PhotoThing, ...]:
