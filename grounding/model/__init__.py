@@ -11,6 +11,7 @@ from transformers import (
 
 from grounding.model.configuration import (
     GroundingConfig,
+    GroundingLiteVisionConfig,
     GroundingPairConfig,
     GroundingPatchesConfig,
     GroundingTextConfig,
@@ -19,6 +20,7 @@ from grounding.model.configuration import (
 from grounding.model.conv_vit import GroundingVisionModel
 from grounding.model.image_processing import GroundingImageProcessor
 from grounding.model.language import GroundingTextModel
+from grounding.model.lite_vit import GroundingLiteVisionModel
 from grounding.model.modeling import GroundingForConditionalGeneration
 from grounding.model.pair import GroundingPairModel
 from grounding.model.patches import GroundingPatchesModel
@@ -26,13 +28,14 @@ from grounding.model.processing import GroundingProcessor
 
 for _config in (
     GroundingConfig,
+    GroundingLiteVisionConfig,
     GroundingPairConfig,
     GroundingPatchesConfig,
     GroundingTextConfig,
     GroundingVisionConfig,
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
-for _encoder in (GroundingVisionModel, GroundingPatchesModel, GroundingPairModel):
+for _encoder in (GroundingVisionModel, GroundingLiteVisionModel, GroundingPatchesModel, GroundingPairModel):
     AutoModel.register(_encoder.config_class, _encoder, exist_ok=True)
 AutoModelForCausalLM.register(GroundingTextConfig, GroundingTextModel, exist_ok=True)
 AutoModelForImageTextToText.register(GroundingConfig, GroundingForConditionalGeneration, exist_ok=True)
@@ -46,6 +49,8 @@ __all__ = [
     "GroundingConfig",
     "GroundingForConditionalGeneration",
     "GroundingImageProcessor",
+    "GroundingLiteVisionConfig",
+    "GroundingLiteVisionModel",
     "GroundingPairConfig",
     "GroundingPairModel",
     "GroundingPatchesConfig",

@@ -46,6 +46,44 @@ class GroundingVisionConfig(PreTrainedConfig):
         return int(self.image_size // self.patch_size)
 
 
+class GroundingLiteVisionConfig(PreTrainedConfig):
+    """Our encoder for photographs: EfficientNet-Lite's convolutions at strides 8, 16 and 32, then a few ViT blocks."""
+
+    model_type = "grounding_lite_vision"
+    base_config_key = "vision_config"
+
+    variant: str = "lite0"
+    """A name of LITE_SCALES."""
+    image_size: int = 256
+    patch_size: int = 16
+    num_channels: int = 3
+    hidden_size: int = 256
+    intermediate_size: int = 1024
+    num_hidden_layers: int = 3
+    num_attention_heads: int = 4
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.variant not in LITE_SCALES:
+            raise ConfigError(f"no EfficientNet-Lite named {self.variant!r}; known: {', '.join(LITE_SCALES)}")
+        if self.patch_size != 16 or self.image_size % 32:
+            raise ConfigError(
+                f"image_size {self.image_size}, patch_size {self.patch_size}: a token is 16 px and the coarsest "
+                "features are at stride 32, so the image is a multiple of 32"
+            )
+        check_heads(self.hidden_size, self.num_attention_heads)
+
+    @property
+    def grid(self) -> int:
+        """Tokens along one side."""
+        return int(self.image_size // self.patch_size)
+
+
+LITE_SCALES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2), "lite3": (1.2, 1.4), "lite4": (1.4, 1.8)}
+"""Variants of EfficientNet-Lite: how many times the channels and the blocks of EfficientNet-B0."""
+
+
 class GroundingPatchesConfig(PreTrainedConfig):
     """No vision encoder: the projector takes the pixels of each patch, as Fuyu's linear layer does (there of 30 px)."""
 
@@ -247,7 +285,13 @@ def _sub_config(config: PreTrainedConfig | dict[str, Any] | None, default: str) 
 
 OWN: dict[str, type[PreTrainedConfig]] = {
     kind.model_type: kind
-    for kind in (GroundingVisionConfig, GroundingPatchesConfig, GroundingPairConfig, GroundingTextConfig)
+    for kind in (
+        GroundingVisionConfig,
+        GroundingLiteVisionConfig,
+        GroundingPatchesConfig,
+        GroundingPairConfig,
+        GroundingTextConfig,
+    )
 }
 """The parts' configurations that are ours, by their model type."""
 

@@ -16,12 +16,14 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 from grounding.errors import ConfigError, InputError
 from grounding.model.configuration import (
+    GroundingLiteVisionConfig,
     GroundingPairConfig,
     GroundingPatchesConfig,
     GroundingVisionConfig,
     square_side,
 )
 from grounding.model.conv_vit import GroundingVisionModel
+from grounding.model.lite_vit import GroundingLiteVisionModel
 from grounding.model.patches import (
     OUTPUT_ALONE,
     GroundingPatchesModel,
@@ -52,6 +54,8 @@ def build_vision(config: PreTrainedConfig) -> PreTrainedModel:
     """
     if isinstance(config, GroundingVisionConfig):
         return GroundingVisionModel(config)
+    if isinstance(config, GroundingLiteVisionConfig):
+        return GroundingLiteVisionModel(config)
     if isinstance(config, GroundingPatchesConfig):
         return GroundingPatchesModel(config)
     if isinstance(config, GroundingPairConfig):
