@@ -1,16 +1,21 @@
 """What a run is watched by: what counts as right, given the true beginning and written by itself."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from grounding.data.lessons.lesson import Lesson, Words
 from grounding.data.sample import Sample
+from grounding.model.fusion import ANSWER
 from grounding.result import Grounding, Region
 from grounding.training.held_out import Shown, Watched, at_rest, overlap_of, right_answers
 from grounding.training.lesson_rows import LessonCollator
 from tests import tiny
 from tests.tiny_training import Boxes, talk
 
+VOCAB = tiny.VOCAB
 FIRST, BINS, NONE, WORD, END = 6, 64, 4, 5, 2
 
 
@@ -136,6 +141,44 @@ def test_a_model_that_knows_the_answers_is_found_right(watched):
     one = Watched("held_out", lessons[:1], watched.collator, watched.processor)
     with at_rest(model, False):
         assert one.quick(model)["held_out_right"] == 1.0
+
+
+class Reader(torch.nn.Module):
+    """Says what comes next in its text, the true answer; of the first question of each lesson nothing right."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = tiny.config(location_token_id=VOCAB - 1024, num_locations=1024)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, input_ids, token_roles, segment_ids, logits_to_keep, **_):
+        follows = (token_roles[:, 1:] == ANSWER) & (segment_ids[:, 1:] == segment_ids[:, :-1])
+        said = torch.full_like(input_ids, END)
+        said[:, :-1] = torch.where(follows, input_ids[:, 1:], END)
+        said[segment_ids == 0] = 0
+        return SimpleNamespace(logits=torch.nn.functional.one_hot(said, VOCAB).float()[:, logits_to_keep] * 20)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 12])
+def test_every_question_of_a_lesson_is_judged_by_itself(rows):
+    processor = tiny.processor()
+    lessons = [Boxes().lesson(n) for n in range(12)]
+    questions = sum(len(lesson.turns) for lesson in lessons)
+    assert questions > 20
+    watched = Watched("held_out", lessons, LessonCollator(processor, 400), processor)
+    assert watched.quick(Reader(), rows)["held_out_right"] == round((questions - 12) / questions, 4)
+
+
+def test_kinds_are_those_of_the_turns_that_the_box_language_can_say():
+    processor = tiny.processor()
+    lesson = Boxes().lesson(2)
+    first, last = (replace(lesson.turns[0], kind=kind) for kind in ("wrong", "good"))
+    unsaid = replace(lesson.turns[0], kind="never asked", task="track")
+    watched = Watched(
+        "held_out", [replace(lesson, turns=(first, unsaid, last))], LessonCollator(processor, 400), processor
+    )
+    figures = watched.quick(Reader())
+    assert (figures["held_out_right_wrong"], figures["held_out_right_good"]) == (0.0, 1.0)
 
 
 def test_conversations_have_a_kind_of_their_own_and_bad_lessons_are_passed_over():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from grounding.backends.base import Grounder, Question
 from grounding.boxes import iou, iou_pairs
-from grounding.data.lessons.lesson import Lesson
+from grounding.data.lessons.lesson import Lesson, Turn
 from grounding.data.sample import Sample
 from grounding.errors import GroundingError
 from grounding.result import Grounding, Region
@@ -51,6 +51,7 @@ class Watched:
     """What figures say of them: held_out, or trained_on where nothing is held out."""
     lessons: Sequence[Lesson]
     collator: Collator
+    """One that keeps texts in their order: it packs none into rows with others."""
     processor: Any
     """Of the model: ours, or another family's."""
 
@@ -70,13 +71,12 @@ class Watched:
             made, kinds = self._rows(self.lessons[start : start + rows])
             if not made:
                 continue
-            logits, labels = self._logits(model, made)
+            logits, labels, phrases = self._logits(model, made)
             places = labels != IGNORE
             chosen, truth = logits[places].float(), labels[places]
             losses, _ = token_losses(chosen, truth, first, bins, 0.0)
             total, labels_seen = total + float(losses.sum()), labels_seen + len(losses)
-            answers = right_answers(chosen, truth, phrase_numbers(labels), first, bins, kinds)
-            for kind, good in zip(kinds, answers, strict=False):
+            for kind, good in zip(kinds, right_answers(chosen, truth, phrases, first, bins, kinds), strict=True):
                 right[kind].append(good)
         everything = [good for answers in right.values() for good in answers]
         if not everything:
@@ -96,20 +96,30 @@ class Watched:
             except GroundingError:
                 continue
             made += rows
-            if rows:
-                count = answers_in(self.collator.tensors(rows)["labels"])
-                turns = [kind_of(turn) for turn in lesson.turns]
-                kinds += turns[:count] if count <= len(turns) else ["answers"] * count
+            count = self._answers(rows)
+            turns: Sequence[Turn] = lesson.turns
+            if count < len(turns) and not lesson.sequential:  # some may be left out between those that are asked
+                alone = [replace(lesson, turns=(turn,)) for turn in turns]
+                turns = [one.turns[0] for one in alone if self._answers(self.collator.prepare(one))]
+            kinds += [kind_of(turn) for turn in turns[:count]] if count <= len(turns) else ["answers"] * count
         return made, kinds
 
-    def _logits(self, model: nn.Module, rows: list[Any]) -> tuple[Tensor, Tensor]:
-        """(R, K, V) of the K columns that have labels, and those labels (R, K)."""
+    def _answers(self, rows: list[Any]) -> int:
+        """How many answers the rows of a lesson have."""
+        return answers_in(self.collator.tensors(rows)["labels"]) if rows else 0
+
+    def _logits(self, model: nn.Module, rows: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
+        """(R, K, V) of the K columns that have labels, those labels (R, K), and the answer's number (M,) of each label.
+
+        Answers are told apart by what lies between them, which is not among the K columns.
+        """
         device = next(model.parameters()).device
         inputs = {name: tensor.to(device) for name, tensor in self.collator.tensors(rows).items()}
         labels = inputs.pop("labels")
         columns = (labels != IGNORE).any(0).nonzero()[:, 0]
         logits = model(**inputs, logits_to_keep=columns).logits
-        return (logits if logits.shape[1] == len(columns) else logits[:, columns]), labels[:, columns]
+        logits = logits if logits.shape[1] == len(columns) else logits[:, columns]
+        return logits, labels[:, columns], phrase_numbers(labels)
 
     # ---- the true look
 

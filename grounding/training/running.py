@@ -16,6 +16,7 @@ import json
 import sys
 import warnings
 import zlib
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,8 @@ def train_stage(
         enable({"use_reentrant": False})
     signals = Signals()
     sharded = recipe.scale == "fsdp" and args.world_size > 1
-    with watching(recipe, stage, collator, processor, args.should_save, sharded) as watchers:
+    unpacked = collator_of(replace(recipe, pack=0), processor)
+    with watching(recipe, stage, unpacked, processor, args.should_save, sharded) as watchers:
         kind = trainer_of(stage)
         trainer = kind(recipe, stage, mixture, collator, moving, start, signals, model, args, watchers)
         trainer.remove_callback(PrinterCallback)  # `watching` tells
