@@ -5,7 +5,7 @@ import torch
 
 from grounding.errors import ConfigError
 from grounding.model.blocks import as_bias
-from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, Concatenation, build_fusion, image_marks, visibility
+from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, Concatenation, build_fusion, visibility
 from tests import tiny
 
 ROLES = {".": PAD, "i": IMAGE, "p": PROMPT, "a": ANSWER}
@@ -115,8 +115,3 @@ def test_in_causal_attention_nothing_sees_what_comes_later():
 def test_a_fusion_that_cannot_be_built_is_refused_with_what_can(name, options, message):
     with pytest.raises(ConfigError, match=message):
         build_fusion(name, tiny.model().language, 64, options)
-
-
-def test_a_picture_is_as_many_image_tokens_as_features_or_one_mark():
-    assert image_marks("concatenation", 196) == 196
-    assert image_marks("cross_attention", 196) == 1

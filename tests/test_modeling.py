@@ -22,7 +22,6 @@ from grounding.model.cache import RowCache, rows_of
 from grounding.model.constrain import GrammarLogitsProcessor
 from grounding.model.decode import DecodeOptions, Decoder
 from grounding.model.fusion import PAD, PROMPT
-from grounding.model.language import coordinate_features
 from tests import tiny
 
 PROMPTS = ("caption", "locate the small red star left of the house", "count the 🐕")
@@ -259,14 +258,6 @@ def test_what_does_not_fit_together_is_refused_with_numbers(tiny_model, processo
         tiny_model(pixel_values=batch["pixel_values"])
 
 
-def test_image_tokens_are_counted_without_touching_the_model():
-    model = tiny.model().train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert model.count_image_tokens() == tiny.TOKENS
-    assert model.training
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
 # ---- generate
 
 
@@ -397,7 +388,6 @@ COMBINATIONS = [*((name, None) for name in ENCODERS), *((None, name) for name in
 @pytest.mark.parametrize(("encoder", "decoder"), COMBINATIONS)
 def test_any_parts_share_pictures_pad_write_and_come_back(encoder, decoder, processor, tmp_path):
     model = foreign(encoder, decoder)
-    assert model.count_image_tokens() == tiny.TOKENS
     # one by one and together
     together = forward(model, batch_of(processor, model), logits_to_keep=1)
     alone = torch.cat([forward(model, batch_of(processor, model, [number]), logits_to_keep=1) for number in range(3)])
@@ -437,36 +427,11 @@ def test_features_of_an_earlier_layer_can_be_taken(processor):
     config = tiny.config(vision_config=ENCODERS["clip"](), vision_feature_layer=-2)
     torch.manual_seed(0)
     model = GroundingForConditionalGeneration(config).eval()
-    assert model.count_image_tokens() == 16
     last = forward(model, batch_of(processor, model))
     model.config.vision_feature_layer = -1
     assert not torch.allclose(forward(model, batch_of(processor, model)), last, atol=1e-3)
     with pytest.raises(ConfigError, match="vision_feature_layer is -2"):
         tiny.model(vision_feature_layer=-2)
-
-
-# ---- location embeddings
-
-
-@pytest.mark.parametrize("decoder", ["llama", "gemma", "gpt2"])
-def test_foreign_location_embeddings_start_from_their_coordinates(decoder):
-    model = foreign(decoder=decoder)
-    words = model.get_input_embeddings().weight.detach()[: tiny.VOCAB - 1024].clone()
-    model.start_location_embeddings()
-    table = model.get_input_embeddings().weight.detach()
-    assert torch.equal(table[: tiny.VOCAB - 1024], words)
-    locations = table[tiny.VOCAB - 1024 :]
-    assert locations.norm(dim=1).mean().item() == pytest.approx(words.norm(dim=1).mean().item(), rel=0.01)
-    near, far = (locations[500] - locations[501]).norm(), (locations[500] - locations[900]).norm()
-    assert near < 0.5 * far
-    assert len(coordinate_features(1024, 32)) == len(locations)
-
-
-def test_our_own_location_embeddings_need_no_start():
-    model = tiny.model()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.start_location_embeddings()
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_a_model_of_default_parts_is_small_enough_to_ship():

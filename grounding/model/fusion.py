@@ -84,8 +84,3 @@ def build_fusion(name: str, language: nn.Module, width: int, options: Mapping[st
                 "fusion_options"
             )
     return FUSIONS[name](language, width, **(options or {}))
-
-
-def image_marks(name: str, tokens: int) -> int:
-    """How many image tokens the text holds for a picture of so many features: all of them, or one mark."""
-    return 1 if getattr(FUSIONS.get(name), "marks", False) else tokens

@@ -32,8 +32,6 @@ from grounding.model.generating import PictureGeneration
 from grounding.model.language import GroundingTextModel, build_language, refuse_cache
 from grounding.model.masking import masks_behind, masks_of_pictures, masks_of_step, masks_of_whole
 from grounding.model.projectors import build_projector, project
-from grounding.model.token_starts import start_rows
-from grounding.model.token_tables import tables_with_bias, write_rows
 from grounding.model.vision import build_vision, feature_shapes, patch_features, vision_width
 
 
@@ -161,15 +159,6 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         elif bool((place < 0).any()):
             raise InputError("the pictures' lines have ends, and this model knows none: line_ends=True in its config")
         return chosen
-
-    @torch.no_grad()
-    def count_image_tokens(self) -> int:
-        """N, how many features a square view has: what GroundingProcessor has to know as `image_tokens`."""
-        side, was_training = self.config.image_size, self.training
-        blank = torch.zeros(1, 3, side, side, dtype=self.dtype, device=self.device)
-        count = self.eval().image_features(blank).shape[1]
-        self.train(was_training)
-        return int(count)
 
     def image_cache(self, pixel_values: Tensor | None = None, image_features: Tensor | None = None) -> Cache:
         """Keys and values of pictures in every layer: all that any phrase needs to know of them.
@@ -335,16 +324,6 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
             raise InputError("with cross-attention all pictures come with the beginning of the text, before any cache")
         shown: Shown | None = self.fusion.meet(features, counts, places, bool(use_cache), documents)
         return shown
-
-    def start_location_embeddings(self) -> None:
-        """Start the location tokens of a foreign language model from their coordinates, at its embeddings' norm."""
-        if self.own_language:
-            return  # ours are made of these features
-        first, count = int(self.config.location_token_id or 0), self.config.num_locations
-        ids, known = list(range(first, first + count)), torch.arange(first)
-        places = torch.linspace(0, 1, count, dtype=torch.float64)[:, None]
-        for number, (table, bias) in enumerate(tables_with_bias(self)):
-            write_rows(table, ids, start_rows(table, known, places, "fourier", number), bias, known)
 
 
 def last_positions(attention_mask: Tensor | None, input_ids: Tensor, past: int) -> Tensor:

@@ -20,7 +20,6 @@ from grounding.model.configuration import (
     GroundingPairConfig,
     GroundingPatchesConfig,
     GroundingVisionConfig,
-    square_side,
 )
 from grounding.model.conv_vit import GroundingVisionModel
 from grounding.model.lite_vit import GroundingLiteVisionModel
@@ -192,24 +191,6 @@ def feature_shapes(config: PreTrainedConfig, spatial_shapes: Tensor | None) -> T
     """(V, 2) rows and columns of features, as `feature_grid`, of views of `spatial_shapes` (V, 2); None of None."""
     merge = merge_size(config)
     return spatial_shapes if spatial_shapes is None or merge == 1 else spatial_shapes // merge
-
-
-def unread_parameters(model: PreTrainedModel, layer: Layers = -1) -> list[str]:
-    """Names of the trainable parameters that the features of `layer` do not depend on.
-
-    They are of blocks behind the layers taken, and of pooling heads. DistributedDataParallel waits for gradients of all
-    that can be trained, and these get none: freeze them. Found by one pass over a blank picture.
-    """
-    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    if not named:
-        return []
-    side, was_training = square_side(model.config) or 224, model.training
-    blank = torch.zeros(1, 3, side, side, dtype=named[0][1].dtype, device=named[0][1].device)
-    with torch.enable_grad():
-        total = patch_features(model.eval(), blank, layer).float().sum()
-    model.train(was_training)
-    found = torch.autograd.grad(total, [weight for _, weight in named], allow_unused=True)
-    return [name for (name, _), gradient in zip(named, found, strict=True) if gradient is None]
 
 
 def _listed(layer: Layers) -> list[int]:
