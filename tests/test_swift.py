@@ -95,3 +95,24 @@ def test_boxes_of_two_pictures_in_one_turn_are_refused(find):
     objects = {"bbox": [[1, 2, 3, 4], [1, 2, 3, 4]], "image_id": [0, 1]}
     with pytest.raises(InputError, match="several pictures in one turn"):
         swift_lesson(row("<image><image>?", "<bbox> <bbox>", ("a.jpg", "b.jpg"), **objects), "1", find)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"objects": {"bbox": [["left", 2, 3, 4]]}},
+        {"objects": {"bbox": [[None, 2, 3, 4]]}},
+        {"objects": {"bbox": 5}},
+        {"objects": {"bbox": [[1, 2, 3, 4]], "image_id": 1}},
+        {"objects": {"ref": "sheep", "bbox": [[1, 2, 3, 4]]}},
+    ],
+)
+def test_objects_of_another_shape_are_told_as_bad_rows(find, damage):
+    with pytest.raises(InputError, match="seen"):
+        swift_lesson({**row("<image>Find it", "<bbox>"), **damage}, "1", find)
+
+
+@pytest.mark.parametrize("history", [5, [1], [None], [["question"]], {"a": "b"}])
+def test_a_history_of_another_shape_is_told_as_a_bad_row(find, history):
+    with pytest.raises(InputError, match="seen"):
+        swift_lesson({"query": "Hi", "response": "Hello", "history": history}, "1", find)

@@ -112,5 +112,5 @@ class _Reader:
     def _regions(self, entries: Any) -> tuple[Region, ...]:
         try:
             return tuple(map(Region.from_json, entries))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"its boxes can't be read: {error}") from None

@@ -73,6 +73,8 @@ class RowReader:
 def _questions(row: Mapping[str, Any]) -> tuple[Words, ...]:
     """Questions with answers, each by itself: {"texts": [{"user": ..., "assistant": ...}]}, or question and answer."""
     entries = row.get("texts") or [{"user": row.get("question"), "assistant": row.get("answer")}]
+    if not isinstance(entries, list | tuple):
+        return ()
     turns = []
     for entry in entries:
         question, answer = (entry.get("user"), entry.get("assistant")) if isinstance(entry, Mapping) else (None, None)

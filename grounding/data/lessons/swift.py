@@ -59,11 +59,21 @@ def _joined(messages: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _of_queries(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    history = row.get("history") or []
-    pairs = [*history, (row.get("query"), row.get("response"))]
-    if any(len(pair) != 2 or not all(isinstance(words, str) for words in pair) for pair in pairs):
-        raise InputError('a row has "messages", or a "query" and a "response" in words; seen ' + ", ".join(row)[:60])
+    pairs = [*_list(row, "history"), [row.get("query"), row.get("response")]]
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(words, str) for words in pair):
+            raise InputError(
+                f'"history", "query" and "response" are questions with answers in words; seen {pair!r:.60}'
+            )
     return [(writable(query), writable(response)) for query, response in pairs]
+
+
+def _list(row: Mapping[str, Any], key: str) -> list[Any]:
+    """What stands under `key`; nothing where there is none. Raises InputError for what is no list."""
+    value = row.get(key) or []
+    if not isinstance(value, list | tuple):
+        raise InputError(f'"{key}" is a list; seen {value!r:.60}')
+    return list(value)
 
 
 class _Objects:
@@ -74,9 +84,9 @@ class _Objects:
         if not isinstance(objects, Mapping):
             raise InputError(f'"objects" is an object with "ref" and "bbox"; seen {objects!r:.60}')
         self.pictures = pictures
-        self.refs = [writable(str(ref)) for ref in objects.get("ref") or []]
-        self.boxes = list(objects.get("bbox") or [])
-        self.owners = list(objects.get("image_id") or [0] * len(self.boxes))
+        self.refs = [writable(str(ref)) for ref in _list(objects, "ref")]
+        self.boxes = _list(objects, "bbox")
+        self.owners = _list(objects, "image_id") or [0] * len(self.boxes)
         self.type = objects.get("bbox_type") or "real"
         self._sizes: dict[int, tuple[int, int]] = {}
         self._ref = self._box = 0
@@ -101,7 +111,10 @@ class _Objects:
             raise InputError(f"a box lies in picture {owner!r:.20}, and there are {len(self.pictures)}, from 0")
         if not isinstance(box, list | tuple) or len(box) not in (2, 4):
             raise BoxError(f"a bbox has four numbers, or two for a point; seen {box!r:.60}")
-        numbers = [float(number) for number in box]
+        try:
+            numbers = [float(number) for number in box]
+        except (TypeError, ValueError):
+            raise BoxError(f"a bbox has four numbers, or two for a point; seen {box!r:.60}") from None
         if self.type == "norm1":
             width, height = self._size(owner)
             numbers = [number * (height if place % 2 else width) for place, number in enumerate(numbers)]
