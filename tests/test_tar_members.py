@@ -154,3 +154,13 @@ def test_a_file_that_shrank_is_noticed(tmp_path):
             read_sample(descriptor, sample)
     finally:
         os.close(descriptor)
+
+
+def test_sizes_of_folders_and_links_are_no_bytes(tmp_path):
+    """As tarfile takes them: a header may say the size of what a link means."""
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, kind in (("f", tarfile.DIRTYPE), ("f/1.jpg", b"0"), ("f/2.jpg", tarfile.LNKTYPE), ("f/3.jpg", b"0")):
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, 3, "f/1.jpg"
+            tar.addfile(info, io.BytesIO(b"abc") if kind == b"0" else None)
+    assert told(tmp_path / "a.tar") == [("f/1", ["jpg"]), ("f/3", ["jpg"])]

@@ -29,6 +29,8 @@ _INDEX = "v1.2"
 _LONGEST = 1 << 20
 """Bytes of a header that gives a long name."""
 _FILES, _LONG_NAME, _PAX, _PAX_GLOBAL, _FOLDER = b"0\0\x007", b"L", b"x", b"g", b"5"
+_NO_BYTES = b"123456"
+"""Kinds without bytes of their own, whatever size stands in the header: links, devices, folders."""
 
 
 class Part(NamedTuple):
@@ -139,7 +141,7 @@ def _files(data: mmap.mmap, findings: Findings) -> Iterator[tuple[str, int, int]
             findings.add("unreadable line", f"it is damaged at byte {at:,}; what follows is lost", entry=f"byte {at}")
             return
         kind = header[156:157]
-        size = long_size if long_size is not None and kind in _FILES else size
+        size = 0 if kind in _NO_BYTES else long_size if long_size is not None and kind in _FILES else size
         offset, at = at + BLOCK, at + BLOCK + size + (-size % BLOCK)
         if offset + size > end:
             findings.add("unreadable line", "it ends in the middle of a file; fetch it again", entry=f"byte {offset}")
