@@ -82,8 +82,10 @@ def test_counts_are_remembered_until_a_shard_changes(tmp_path):
     assert [shard.count for shard in shards] == [3, 2]
     assert told == [(0, 2), (1, 2)]
     damaged = folder / "a-000.tar"
-    same = b"\0" * damaged.stat().st_size
+    before = damaged.stat()
+    same = b"\0" * before.st_size
     damaged.write_bytes(same)
+    os.utime(damaged, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert [shard.count for shard in counted(find_shards(str(folder)), cache)] == [3, 2]
     damaged.write_bytes(same + b"\0" * 512)
     assert [shard.count for shard in counted(find_shards(str(folder)), cache)] == [0, 2]
@@ -112,3 +114,17 @@ def test_a_copy_of_another_size_than_the_index_says_is_refused(tmp_path):
         Copies(tmp_path / "cache").path(Shard(f"file://{path}", 1, 7))
     with pytest.raises(FetchError, match="can't be fetched"):
         Copies(tmp_path / "cache").path(Shard(f"file://{tmp_path}/none.tar", 1))
+
+
+def test_counts_are_remembered_of_a_file_and_not_of_its_name(tmp_path, monkeypatch):
+    """Tars are filled up to 10,240 bytes, so that shards of one name and size may hold different numbers."""
+    for folder, count in (("x", 1), ("y", 2)):
+        (path,) = write_shards(tmp_path / folder, [count])
+        monkeypatch.chdir(path.parent)
+        assert [shard.count for shard in counted(find_shards(path.name), tmp_path / "cache")] == [count]
+    size = path.stat().st_size
+    for count in (1, 2):
+        (path,) = write_shards(tmp_path / "y", [count])
+        os.utime(path, (count, count))
+        assert path.stat().st_size == size
+        assert [shard.count for shard in counted(find_shards(path.name), tmp_path / "cache")] == [count]

@@ -85,14 +85,16 @@ def counted(
     missing = [shard for shard in shards if shard.count is None]
     if not missing:
         return list(shards)
-    memory = cache / f"counts-{hashlib.sha256(missing[0].place.encode()).hexdigest()[:16]}.json"
+    memory = cache / f"counts-{hashlib.sha256(_lasting(missing[0].place).encode()).hexdigest()[:16]}.json"
     remembered = _remembered(memory)
     fresh = False
     counts: dict[str, Shard] = {}
     for done, shard in enumerate(missing):
         told(done, len(missing))
-        size = _size_of(shard)
-        count = remembered.get(shard.place, {}).get(str(size))
+        size, state = _state_of(shard)
+        place = _lasting(shard.place)
+        known = remembered.get(place)
+        count = known.get("count") if isinstance(known, dict) and known.get("state") == state else None
         if not isinstance(count, int):
             shard = Shard(shard.place, None, size)
             if shard.name.endswith(PARQUET):
@@ -100,7 +102,7 @@ def counted(
             else:
                 count = len(members_of(Copies(cache).path(shard)).samples)
             fresh = True
-            remembered.setdefault(shard.place, {})[str(size)] = count
+            remembered[place] = {"state": state, "count": count}
         counts[shard.place] = Shard(shard.place, count, size)
     if fresh:
         with suppress(OSError, OutputError):  # counted again next time
@@ -142,9 +144,10 @@ class Copies:
             return Path(shard.place)
         from filelock import FileLock
 
-        place = shard.place if is_address(shard.place) else os.path.abspath(shard.place)
+        state = shard.size if is_address(shard.place) else _state_of(shard)[1]
         stem = shard.name.removesuffix(PARQUET).removesuffix(".tar")
-        copy = self.folder / f"{hashlib.sha256(f'{place} {shard.size}'.encode()).hexdigest()[:16]}-{stem}.tar"
+        told = f"{_lasting(shard.place)} {state}"
+        copy = self.folder / f"{hashlib.sha256(told.encode()).hexdigest()[:16]}-{stem}.tar"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{copy}.lock"):
@@ -289,11 +292,19 @@ def _remembered(memory: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _size_of(shard: Shard) -> int:
+def _lasting(place: str) -> str:
+    """An address, or a path that means the same file whatever folder one is in."""
+    return place if is_address(place) else os.path.abspath(place)
+
+
+def _state_of(shard: Shard) -> tuple[int, str]:
+    """A shard's bytes, and what changes when it is written anew: tars of other samples often have the same size."""
     try:
         if is_address(shard.place):
             files, path = open_address(shard.place)
-            return int(files.size(path) or 0)
-        return os.path.getsize(shard.place)
+            size = int(files.size(path) or 0)
+            return size, str(size)
+        status = os.stat(shard.place)
     except OSError as error:
         raise InputError(f"{shard.place} can't be read: {error.strerror or error}") from None
+    return status.st_size, f"{status.st_size} {status.st_mtime_ns}"
