@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from grounding.data.folders import Folder
 from grounding.data.lessons.hub import StreamSource
 from grounding.data.lessons.opening import open_source
+from grounding.data.lessons.row_pictures import Finder
 from grounding.data.lessons.shards import ShardSource
 from grounding.errors import InputError
 from tests.lesson_files import jpeg, talk
@@ -66,6 +68,19 @@ def test_other_rows_are_streamed_and_resume_exactly(stream):
         assert ids(stream(), range(start, 60)) == whole[start:]
     assert ids(stream(shuffle=False), range(4)) == ["row-0", "row-1", "row-2", "row-3"]
     assert source.lesson(0).pictures[0].open().size == (100, 80)
+
+
+def test_rows_that_nobody_counted_are_gone_through_once_and_then_to_the_place():
+    class Rows:
+        features, passes = None, 0
+
+        def __iter__(self):
+            Rows.passes += 1
+            return iter([{**talk(number), "image": {"bytes": jpeg()}} for number in range(23)])
+
+    source = StreamSource("rows", Rows(), Finder(Folder(None)), buffer=5)
+    assert source.lesson(1000).id in {f"row-{number}" for number in range(23)}
+    assert (source.size, Rows.passes) == (23, 2)
 
 
 def test_lessons_between_others_are_the_same(stream):

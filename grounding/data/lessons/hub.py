@@ -127,8 +127,10 @@ class StreamSource(Source):
         rows = self._of_block(block)
         if at >= len(rows):
             if self._count is not None:
-                raise InputError(f"{self.name} has {block * self.buffer + len(rows):,} rows, not {self._count:,}")
-            self._count = self._counted(block, rows)
+                raise InputError(f"{self.name} has {self._next:,} rows, not {self._count:,}")
+            if not self._next:
+                raise InputError(f"{self.name} has no rows")
+            self._count = self._next
             return self.lesson(ordinal)
         if self.shuffle:
             at = int(np.random.default_rng([self.seed, epoch, block]).permutation(len(rows))[at])
@@ -136,28 +138,18 @@ class StreamSource(Source):
         id = row.get("id")
         return self._reader.lesson(row, writable(str(id)) if isinstance(id, str | int) else f"row-{number}", self.find)
 
-    def _counted(self, block: int, rows: list[Mapping[str, Any]]) -> int:
-        """How many rows there are, `rows` being those of a block that is not full."""
-        while not rows and block:
-            block -= 1
-            rows = self._of_block(block)
-        if not rows:
-            raise InputError(f"{self.name} has no rows")
-        return block * self.buffer + len(rows)
-
     def _of_block(self, block: int) -> list[Mapping[str, Any]]:
         if self._block is None or self._block[0] != block:
             first = block * self.buffer
             try:
                 if self._coming is None or self._next > first:
                     self._coming, self._next = iter(self.rows), 0
-                for _ in islice(self._coming, first - self._next):
-                    pass
+                self._next += sum(1 for _ in islice(self._coming, first - self._next))
                 self._block = (block, list(islice(self._coming, self.buffer)))
             except (OSError, ValueError) as error:
                 self._coming = None
                 raise FetchError(f"{self.name} broke off ({_first_line(error)}): start again to go on") from None
-            self._next = first + self.buffer
+            self._next += len(self._block[1])  # short of the next block's first where the rows are over
         return self._block[1]
 
 
