@@ -10,6 +10,7 @@ from PIL import Image
 
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.opening import open_source
+from grounding.data.lessons.packing import lessons_of, pack
 from grounding.data.lessons.reading import try_lesson
 from grounding.data.sample import Sample
 from grounding.errors import InputError
@@ -167,3 +168,14 @@ def test_a_packed_sample_is_one_of_ours(tmp_path):
     lesson = rows(tmp_path, ("0.png", jpeg()), ("0.json", b'{"phrase": "dog", "box": null}')).lesson(0)
     assert isinstance(lesson.turns[0], Sample)
     assert lesson.turns[0].truth.regions == ()
+
+
+def test_a_shorter_set_takes_the_place_of_a_longer_one_whole(shards, tmp_path):
+    source = open_source(f"shards:{shards}", shuffle=False)
+    pack(lessons_of(source), tmp_path / "out", per_shard=5)
+    assert open_source(f"shards:{tmp_path / 'out'}").size == 25
+    (tmp_path / "out" / "other-000009.tar").write_bytes((shards / "a-000.tar").read_bytes())
+    pack(lessons_of(source, 8), tmp_path / "out", per_shard=5, overwrite=True)
+    left = sorted(path.name for path in (tmp_path / "out").glob("*.tar"))
+    assert left == ["other-000009.tar", "shard-000000.tar", "shard-000001.tar"]
+    assert ids(open_source(f"shards:{tmp_path / 'out'}/shard-*.tar", shuffle=False), range(8)) == ids(source, range(8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ def pack(
     """Writes the lessons into `folder`/`name`-000000.tar and so on, with an index beside each and one of all.
 
     A lesson is its pictures, in the bytes of their file where it is a JPEG or PNG of the right size, and a row of JSON
-    that holds all of it. The same lessons make the same bytes. Raises InputError where shards are there already, unless
-    `overwrite`, and OutputError where nothing can be written.
+    that holds all of it. The same lessons make the same bytes. `overwrite` replaces a set of the same name, all of it.
+    Raises InputError where shards are there already, and OutputError where nothing can be written.
     """
     if per_shard < 1:
         raise InputError(f"per_shard is {per_shard}; a shard holds 1 lesson or more")
@@ -71,6 +72,7 @@ def pack(
         raise InputError(f"{folder / INDEX} is there already: give another place, or overwrite it with --overwrite")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / INDEX).unlink(missing_ok=True)  # of older shards
     except OSError as error:
         raise OutputError(f"{folder} can't be made ({error.strerror or error}): give another place") from error
     bad: list[BadLesson] = []
@@ -89,8 +91,18 @@ def pack(
     if not shards:
         told = f"; the first: {bad[0].message}" if bad else ""
         raise InputError(f"there is no lesson to pack{told}")
+    if overwrite:
+        _remove_older(folder, name, len(shards))
     write_shard_index(folder, shards, name)
     return Packed(tuple(shards), total, tuple(bad))
+
+
+def _remove_older(folder: Path, name: str, count: int) -> None:
+    """Removes what an older, longer set left behind `count` shards: a folder is read with all shards that lie in it."""
+    for path in folder.iterdir():
+        found = re.fullmatch(rf"{re.escape(name)}-(\d{{6,}})\.(tar|idx)", path.name)
+        if found and int(found[1]) >= count:
+            path.unlink()
 
 
 def _sorted_out(lessons: Iterable[Ready | BadLesson], bad: list[BadLesson]) -> Iterator[Ready]:
