@@ -2,9 +2,12 @@
 
 from itertools import islice
 
+import pytest
+
 from grounding.data.drawn import DrawnPicture
 from grounding.data.lessons.lesson import Words
 from grounding.data.lessons.sources import SceneSource
+from grounding.errors import InputError
 
 
 def test_a_lesson_is_the_same_at_every_reading_and_others_differ():
@@ -36,3 +39,8 @@ def test_in_words_alone_no_box_is_taught():
             assert not turn.answer_regions
             seen.add(turn.prompt == "describe the picture")
     assert seen == {True, False}
+
+
+def test_skills_that_are_answered_with_boxes_have_no_words_to_teach():
+    with pytest.raises(InputError, match="caption, answer; seen attribute"):
+        SceneSource(words=True, skills={"attribute": 1.0, "caption": 1.0})

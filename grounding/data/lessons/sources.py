@@ -16,6 +16,9 @@ from grounding.data.scenes.generate import PictureOptions, ask
 from grounding.data.scenes.scene import make_scene
 from grounding.errors import InputError
 
+IN_WORDS = ("caption", "answer")
+"""Skills of drawn scenes whose answers are words."""
+
 
 class Source(ABC):
     """Lessons under ordinals 0, 1, 2 ...: the same lesson for the same ordinal on every machine and at every start."""
@@ -120,11 +123,15 @@ class SceneSource(Source):
     ) -> None:
         """`skills`: shares of kinds of question (default: the generator's own). `things`: fewest and most things of a
         picture. `words`: the answers' words alone, without boxes, as pairs of pictures and captions have them; then of
-        the skills caption and answer. `first_seed`: where training begins."""
+        the skills caption and answer. `first_seed`: where training begins. Raises InputError."""
         self.name, self.style, self.sprites, self.things, self.words = name, style, sprites, check_things(things), words
         self.first = first_seed + seed * 100_000_000
         scene = style_options(style, sprites, self.things)
-        skills = skills or ({"caption": 1.0, "answer": 1.0} if words else None)
+        skills = skills or (dict.fromkeys(IN_WORDS, 1.0) if words else None)
+        if words and (boxed := sorted(set(skills or ()) - set(IN_WORDS))):
+            raise InputError(
+                f"words=True takes skills that are answered in words: {', '.join(IN_WORDS)}; seen {boxed[0]}"
+            )
         self.options = PictureOptions(scene, phrases, skills) if skills else PictureOptions(scene, phrases)
 
     def lesson(self, ordinal: int) -> Lesson:
