@@ -217,8 +217,9 @@ def test_a_crop_keeps_what_is_asked_about():
         phrase("", task="caption"),
         words("What is this?", "A cup on a table.", Region((10, 20, 40, 60), span=(0, 5))),
         words("What is this?", "A cup."),
+        Lesson("1", (PICTURE,), (Words("What is above this?", "A cup.", (Region((10, 20, 40, 60), span=(14, 18)),)),)),
     ],
-    ids=["place", "superlative", "answer", "caption", "sentence", "words"],
+    ids=["place", "superlative", "answer", "caption", "sentence", "words", "beside a box"],
 )
 def test_what_a_crop_could_make_untrue_is_not_cropped(lesson):
     assert all(augmented(lesson, ["crop:0.3"], 0, ordinal) is lesson for ordinal in range(20))

@@ -71,6 +71,7 @@ def test_phrases_with_clear_sides_may_be_flipped(phrase):
         "rt",
         "left-handed batter",
         "the clock",
+        "cup at three o'clock",
         "4:10",
         "second guy",
         "2nd elephant",

@@ -184,7 +184,7 @@ def _said_by_people(lesson: Lesson) -> list[str]:
             texts += [turn.phrase, *turn.names]
             texts += [turn.truth.text] if turn.task == "describe" else []
         else:
-            texts += [turn.prompt.rpartition(":")[2] if not turn.prompt_regions else "", turn.answer]
+            texts += [turn.prompt.rpartition(":")[2], turn.answer]
     return texts
 
 

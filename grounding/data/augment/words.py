@@ -50,7 +50,7 @@ _READ_OR_TURNED = _listed(
     "text word words letter letters digit digits number numbers numbered numeral written writing writes wrote say "
     "says saying said spell spells spelled spelling logo logos brand label labels labeled labelled title headline "
     "font alphabet initials license licence barcode keyboard keypad calendar map clock clocks watch watches time "
-    "times oclock clockwise counterclockwise anticlockwise handed mirror mirrored reflection flag flags port "
+    "times oclock o'clock clockwise counterclockwise anticlockwise handed mirror mirrored reflection flag flags port "
     "starboard east west eastern western northeast northwest southeast southwest sign signs jersey name names "
     "read reads"
 )
