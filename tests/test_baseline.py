@@ -64,7 +64,7 @@ def test_what_one_box_cannot_answer_is_refused():
 @pytest.mark.parametrize(
     ("name", "options", "error", "says"),
     [
-        ("middle", {}, UnknownModelError, "no baseline named 'middle'; known: whole, center"),
+        ("middle", {}, UnknownModelError, "no baseline named 'middle'; known: whole, center, nouns"),
         ("", {}, UnknownModelError, "no baseline named ''"),
         ("whole", {"width": 0.5}, ConfigError, "options of baseline:center"),
         ("center", {"width": 0}, ConfigError, "width is 0; it is a share"),
@@ -78,10 +78,10 @@ def test_bad_options_are_named(name, options, error, says):
 
 
 def test_baselines_are_listed_among_the_models(capsys):
-    assert "baseline:whole | baseline:center" in known_names()
+    assert "baseline:whole | baseline:center | baseline:nouns" in known_names()
     assert any(backend.form.startswith("baseline:") for backend in backends())
     assert main(["models"]) == 0
-    assert "baseline:whole | baseline:center" in capsys.readouterr().out
+    assert "baseline:whole | baseline:center | baseline:nouns" in capsys.readouterr().out
 
 
 def test_the_command_line_asks_a_baseline(tmp_path, capsys):

@@ -47,9 +47,9 @@ PREFIXES = {
         "a detector, to compare with: GroundingDINO, MM-GroundingDINO, OWLv2, OmDet-Turbo",
     ),
     "baseline": Backend(
-        "baseline:whole | baseline:center",
+        "baseline:whole | baseline:center | baseline:nouns",
         "grounding.backends.baseline:open_baseline",
-        "one fixed box for every question, to compare with: the whole picture, or its middle",
+        "to compare with: the whole picture, its middle, or a detector's boxes chosen by noun and place: detections=",
     ),
     "scripted": Backend(
         "scripted:FILE.jsonl",

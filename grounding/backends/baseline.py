@@ -1,17 +1,21 @@
-"""Baselines: models that look at nothing and answer every phrase with one fixed box, to compare others with.
+"""Baselines to compare others with: one fixed box for every phrase; a detector's boxes are in noun_baseline.py.
 
 `baseline:whole` answers with the whole picture, `baseline:center` with a box around its middle, half as wide and half
 as high as the picture: the middle half of each side, a choice of ours, as evaluators of referring expressions print no
 such row. On RefCOCO, RefCOCO+ and RefCOCOg the whole picture is right (IoU of 0.5 or more) for 6 to 7 % of the
 expressions and this box for 4 to 5 %; a box of 0.65 x 0.8, options `width` and `height`, for 8 to 11 %.
+
+`baseline:nouns` chooses among a detector's boxes, which it reads from the file in the option `detections`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from grounding.backends.base import Answer, Grounder, Question, Request
+from grounding.backends.noun_baseline import open_nouns
 from grounding.codecs.base import Decoded
 from grounding.errors import ConfigError, UnknownModelError
 from grounding.images import Canvas
@@ -29,14 +33,27 @@ def open_baseline(
     dtype: Any = None,
     width: float | None = None,
     height: float | None = None,
-) -> Baseline:
+    detections: str | os.PathLike[str] | None = None,
+    threshold: float | None = None,
+) -> Grounder:
     """The baseline called `name`. `width`, `height`: of the centre's box, as shares of the picture's.
 
+    `detections`, `threshold`: of the nouns: the file of boxes, and the score under which it says "nothing there".
     Device and dtype say nothing to a baseline. Raises UnknownModelError, ConfigError.
     """
-    if name not in SHARES:
-        raise UnknownModelError(f"no baseline named {name!r}; known: {', '.join(SHARES)}")
     given = {"width": width, "height": height}
+    if name == "nouns":
+        if (width, height) != (None, None):
+            raise ConfigError(
+                "baseline:nouns takes a detector's boxes; width and height are options of baseline:center"
+            )
+        return open_nouns(detections, 0.0 if threshold is None else threshold)
+    if name not in SHARES:
+        raise UnknownModelError(f"no baseline named {name!r}; known: {', '.join(SHARES)}, nouns")
+    if (detections, threshold) != (None, None):
+        raise ConfigError(
+            f"baseline:{name} has no boxes to choose among; detections and threshold are of baseline:nouns"
+        )
     if name == "whole" and (width, height) != (None, None):
         raise ConfigError("baseline:whole is the whole picture; width and height are options of baseline:center")
     for option, value in given.items():

@@ -47,9 +47,10 @@ class FilePicture(Picture):
 
     def open(self) -> Image.Image:
         picture = open_image(self.path)
-        if self.stretched_from is None or picture.size == self.stretched_from:
-            return picture
-        return picture.resize(self.stretched_from, Image.Resampling.BICUBIC)
+        if self.stretched_from is not None and picture.size != self.stretched_from:
+            picture = picture.resize(self.stretched_from, Image.Resampling.BICUBIC)
+        picture.filename = str(self.path)  # type: ignore[attr-defined]  # where PIL's own pictures of files have it
+        return picture
 
     def missing(self) -> bool:
         return not os.path.isfile(self.path)
