@@ -434,6 +434,41 @@ def test_features_of_an_earlier_layer_can_be_taken(processor):
         tiny.model(vision_feature_layer=-2)
 
 
+# ---- precision
+
+
+def half_and_half():
+    """Parts whose own checkpoints were saved in other precisions than the whole is made in."""
+    vision, text = ENCODERS["clip"](), DECODERS["llama"]()
+    vision.dtype, text.dtype = torch.float16, torch.bfloat16
+    return tiny.model(vision_config=vision, text_config=text)
+
+
+def precisions(model):
+    return {weight.dtype for weight in model.parameters()}
+
+
+def test_fresh_parts_are_made_in_one_precision_whatever_their_own_checkpoints_had():
+    model = half_and_half()
+    assert precisions(model) == {torch.float32}
+    assert (model.vision.config.dtype, model.language.config.dtype) == (torch.float32, torch.float32)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_of_parts_loads_in_the_precision_that_is_asked_for(dtype, processor, tmp_path):
+    half_and_half().save_pretrained(tmp_path)
+    again = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=dtype)
+    assert precisions(again) == {dtype}
+    assert Decoder(again, processor, DecodeOptions(max_new_tokens=2)).answer(tiny.asks(processor, 1)[0]).ids
+
+
+def test_parts_load_with_the_attention_that_is_asked_for(tmp_path):
+    half_and_half().save_pretrained(tmp_path)
+    again = AutoModelForImageTextToText.from_pretrained(tmp_path, attn_implementation="eager")
+    parts = again, again.vision, again.language
+    assert [part.config._attn_implementation for part in parts] == ["eager"] * 3
+
+
 def test_a_model_of_default_parts_is_small_enough_to_ship():
     with torch.device("meta"):
         model = GroundingForConditionalGeneration(GroundingConfig())

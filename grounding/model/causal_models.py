@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
@@ -18,10 +19,13 @@ NEEDED = ("inputs_embeds", "attention_mask", "position_ids", "past_key_values")
 
 
 def build_causal_model(config: PreTrainedConfig) -> PreTrainedModel:
-    """The model a configuration names. Raises ConfigError for one that cannot stand behind pictures."""
+    """The model a configuration names, in the precision that all is made in, whatever its own checkpoint was saved in.
+
+    Raises ConfigError for one that cannot stand behind pictures.
+    """
     check_config(config)
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.get_default_dtype())
     except ValueError as error:
         if "Unrecognized configuration class" not in str(error):
             raise

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
-from transformers import CONFIG_MAPPING, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from grounding.errors import ConfigError
 from grounding.model.coordinates import check_channels
@@ -118,6 +118,7 @@ class GroundingPairConfig(PreTrainedConfig):
 
     model_type = "grounding_pair"
     base_config_key = "vision_config"
+    sub_configs: ClassVar[Any] = {"first": AutoConfig, "second": AutoConfig}
 
     first: Any = None
     """A configuration, or its values as a dict with `model_type`; None and a dict without one mean our own encoder."""
@@ -193,6 +194,8 @@ class GroundingConfig(PreTrainedConfig):
     """The whole model. `vision_config` and `text_config` may be of any architecture that transformers knows."""
 
     model_type = "grounding"
+    sub_configs: ClassVar[Any] = {"vision_config": AutoConfig, "text_config": AutoConfig}
+    """Where transformers passes on the precision and the attention that whoever loads a model asks for."""
 
     vision_config: Any = None
     """A configuration, or its values as a dict with `model_type`; None and a dict without one mean our own encoder."""

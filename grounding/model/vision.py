@@ -49,7 +49,8 @@ TOWERS = {
 def build_vision(config: PreTrainedConfig) -> PreTrainedModel:
     """The encoder a configuration names: ours, or any that transformers' AutoModel builds (timm by its wrapper).
 
-    Raises ConfigError for a timm encoder that gives a list instead of features.
+    In the precision that all is made in, whatever its own checkpoint was saved in. Raises ConfigError for a timm
+    encoder that gives a list instead of features.
     """
     if isinstance(config, GroundingVisionConfig):
         return GroundingVisionModel(config)
@@ -63,10 +64,11 @@ def build_vision(config: PreTrainedConfig) -> PreTrainedModel:
         return GroundingPairModel(config)
     if (getattr(config, "model_args", None) or {}).get("features_only"):
         raise ConfigError("features_only in model_args: leave it out, and choose stages by vision_feature_layer")
+    dtype = torch.get_default_dtype()
     if config.model_type in TOWERS:
         module, name = TOWERS[config.model_type]
-        return getattr(importlib.import_module(module), name)._from_config(config)
-    model = AutoModel.from_config(config)
+        return getattr(importlib.import_module(module), name)._from_config(config, dtype=dtype)
+    model = AutoModel.from_config(config, dtype=dtype)
     return getattr(model, "vision_model", model)
 
 
