@@ -73,11 +73,23 @@ def test_problems_of_files_are_told(files):
     assert [problem.kind for problem in open_source(files / "box.jsonl").problems] == ["box outside"]
 
 
+def test_every_kind_of_file_is_found_below_root(files):
+    for name, size in (("chat.json", 4), ("swift.jsonl", 1), ("ours.jsonl", 3)):
+        source = open_source(name, root=files, shuffle=False)
+        assert source.size == size
+        assert source.lesson(0).pictures[0].open().size == (100, 80)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "reason"),
     [
         ("llava:none.json", {}, "there is no file 'none.json'"),
-        ("none.json", {}, "no data set named 'none.json'"),
+        ("none.json", {}, "no lessons are called 'none.json', and there is no file of that name here or in "),
+        (
+            "lava:chat.json",
+            {},
+            "known: scenes .*, llava:FILE, swift:FILE, shards:PATTERN, hub:ORG/NAME:SPLIT, and what",
+        ),
         ("llava:chat.json", {"names": "x"}, "no option 'names'; its options are boxes, shuffle"),
         ("llava:chat.json", {"boxes": "xywh"}, "boxes are taken as padded, picture, text; seen 'xywh'"),
         ("scenes:flying", {}, "no skill 'flying'"),

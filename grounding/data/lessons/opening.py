@@ -168,8 +168,18 @@ def open_data(
     """
     from grounding.data.dataset import Dataset
     from grounding.data.lessons.questions import CaptionLessons, DetectionSource
-    from grounding.data.opening import open_dataset
+    from grounding.data.opening import READERS, open_dataset
 
+    try:
+        name = str(_file(name, root))  # below `root` too
+    except InputError:
+        if not os.path.exists(os.path.expanduser(name)) and name.partition(":")[0].lower() not in READERS:
+            forms = ", ".join(form.form for form in FORMS.values())
+            where = f" here or in {root}" if root else ""
+            raise InputError(
+                f"no lessons are called {name!r}, and there is no file of that name{where}; known: {forms}, "
+                "and what `grounding data show` lists"
+            ) from None
     dataset = open_dataset(name, root=root, images=images, **options)
     if not isinstance(dataset, Dataset) or not len(dataset):
         raise InputError(f"{name} holds no samples to make lessons of")
