@@ -41,6 +41,18 @@ def test_it_becomes_the_weights_when_it_is_put_in():
     assert torch.allclose(model.weight, torch.full((2, 2), 1 - 2 / 11))
 
 
+def test_it_may_stand_in_place_of_the_weights_for_a_while():
+    model = layer(0.1)
+    mean = RunningMean(model, 0.9)
+    nn.init.constant_(model.weight, 0.7)
+    mean.update()
+    own, means = model.weight.detach().clone(), mean.means["weight"].clone()
+    with mean.in_place():
+        assert torch.equal(model.weight, means)
+    assert torch.equal(model.weight, own)
+    assert torch.equal(mean.means["weight"], means)
+
+
 def test_it_goes_on_from_a_file(tmp_path):
     model = layer(0.0)
     whole, first = RunningMean(model, 0.9), RunningMean(model, 0.9)

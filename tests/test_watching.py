@@ -6,10 +6,14 @@ import pytest
 from PIL import Image
 
 from grounding.errors import ConfigError, MissingExtraError
+from grounding.model import GroundingForConditionalGeneration
 from grounding.training import boards
+from grounding.training.held_out import Watched
+from grounding.training.lesson_rows import LessonCollator
+from grounding.training.mixtures import watched_lessons
 from grounding.training.recipe_files import recipe_of
 from grounding.training.watching import said_of, watching
-from tests import tiny_training
+from tests import tiny, tiny_training
 
 FIGURES = {"loss", "right", "overlap", "found", "unreadable"}
 
@@ -96,6 +100,22 @@ def test_what_cannot_be_watched_is_said_before_the_first_step(tmp_path, monkeypa
     monkeypatch.setitem(boards.BOARDS, "tensorboard", ("no_such_package", boards.TensorBoard))
     with pytest.raises(MissingExtraError, match="no_such_package"):
         begin(report_to=["tensorboard"])
+
+
+def test_the_weights_that_will_be_left_are_measured_and_training_does_not_notice(tmp_path):
+    how = {"ema": 0.9, "stage": {"steps": 3, "lr": 1e-2}, "save_every": 9}
+    out = tiny_training.run(
+        tmp_path / "seen", **how, held_out=[{"source": "scenes"}], eval_every=2, eval_lessons=3, eval_answers=0
+    )
+    unseen = tiny_training.run(tmp_path / "unseen", **how)
+    assert (out / "model.safetensors").read_bytes() == (unseen / "model.safetensors").read_bytes()
+    lines = [json.loads(line) for line in (tmp_path / "seen" / "ground" / "log.jsonl").read_text().splitlines()]
+    last = next(line for line in lines if line["step"] == 3 and "held_out_loss" in line)
+    recipe = recipe_of(tiny_training.values(tmp_path / "seen", held_out=[{"source": "scenes"}], eval_lessons=3))
+    processor = tiny.processor()
+    model = GroundingForConditionalGeneration.from_pretrained(out).eval()
+    quick = Watched(*watched_lessons(recipe), LessonCollator(processor, recipe.most_tokens), processor).quick(model)
+    assert last["held_out_loss"] == quick["held_out_loss"]
 
 
 def test_an_evaluation_is_said_in_a_line():

@@ -226,7 +226,8 @@ def coordinates_of(model: Any, collator: Any) -> tuple[int, int]:
     if (known := getattr(collator, "coordinates", None)) is not None:
         return int(known[0]), int(known[1])
     first, bins = getattr(model.config, "location_token_id", None), getattr(model.config, "num_locations", 0)
-    return (0, 0) if first is None else (int(first), int(bins))
+    planar = getattr(model.config, "codec", "location") == "kosmos-2"  # its tokens stand for patches: two coordinates
+    return (0, 0) if first is None or planar else (int(first), int(bins))
 
 
 def grounder_of(model: Any, processor: Any) -> Grounder:

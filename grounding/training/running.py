@@ -159,7 +159,9 @@ def train_stage(
     unpacked = collator_of(replace(recipe, pack=0), processor)
     with watching(recipe, stage, unpacked, processor, args.should_save, sharded) as watchers:
         kind = trainer_of(stage)
-        trainer = kind(recipe, stage, mixture, collator, moving, start, signals, model, args, watchers)
+        trainer = kind(recipe, stage, mixture, collator, moving, start, signals, model, args, [*watchers])
+        for watch in watchers:
+            watch.averaged = trainer.averaged
         trainer.remove_callback(PrinterCallback)  # `watching` tells
         with signals.caught(), memory_said(recipe, args.per_device_train_batch_size), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -37,6 +38,23 @@ class RunningMean:
         """Gives the model the means as its weights."""
         for name, weight in self.moving.items():
             weight.copy_(self.means[name])
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within, the model has the means as its weights; then its own again, bit by bit."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, weight in self.moving.items():
+            mean, own = _own(self.means[name]), _own(weight.detach())
+            kept = own.clone()
+            own.copy_(mean)
+            mean.copy_(kept)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """What a checkpoint keeps of it."""

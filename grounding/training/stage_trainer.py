@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from grounding.data.lessons.reading import BadLessons
 from grounding.errors import TrainingError
 from grounding.training import checkpoints
 from grounding.training.failures import BAD_LESSONS, Signals, bad_gradients, check_share, write_bad_step
+from grounding.training.held_out import coordinates_of
 from grounding.training.label_logits import logits_at
 from grounding.training.lesson_rows import IGNORE
 from grounding.training.losses import token_losses
@@ -104,7 +106,7 @@ class StageTrainer(Trainer):
         labels = inputs.pop("labels")
         chosen = labels != IGNORE
         logits = logits_at(model, self.accelerator.unwrap_model(self.model), inputs, chosen)
-        first, bins = self.coordinates
+        first, bins = coordinates_of(self.accelerator.unwrap_model(self.model), self.collator)
         losses, distances = token_losses(logits, labels[chosen], first, bins, self.recipe.location_sigma)
         count = chosen.sum() if num_items_in_batch is None else num_items_in_batch
         count = torch.as_tensor(count).clamp_min(1)  # a step of bad lessons alone has none
@@ -116,16 +118,6 @@ class StageTrainer(Trainer):
             for name, value in {"text": text, "expectation": distance}.items():
                 self.parts[name] = self.parts.get(name, 0) + value.detach()
         return (loss, logits) if return_outputs else loss
-
-    @property
-    def coordinates(self) -> tuple[int, int]:
-        """Id of the first of the tokens that each stand for a coordinate, and how many there are; 0 where none do."""
-        if (known := getattr(self.collator, "coordinates", None)) is not None:
-            return int(known[0]), int(known[1])
-        config = self.accelerator.unwrap_model(self.model).config
-        first, bins = getattr(config, "location_token_id", None), getattr(config, "num_locations", 0)
-        planar = getattr(config, "codec", "location") == "kosmos-2"  # its tokens stand for patches: two coordinates
-        return (0, 0) if first is None or planar else (int(first), int(bins))
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0  # Trainer's estimate walks through the model in every pass
@@ -157,6 +149,18 @@ class StageTrainer(Trainer):
         if self.recipe.ema:
             self.mean = RunningMean(self.model, self.recipe.ema)
         return self.optimizer
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the model has the weights that would be left if the stage ended here: their running mean, if it has
+        one. Where weights are shared out, all processes come here at once."""
+        if self.mean is None:
+            yield
+            return
+        with self.mean.in_place():
+            yield
+        if self.sharded:
+            take_parts(self.model)  # which were whole of the means
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         optimizer = optimizer or self.optimizer

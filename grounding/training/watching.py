@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from torch import nn
@@ -33,7 +33,7 @@ COLUMNS = 4
 @contextmanager
 def watching(
     recipe: Recipe, stage: StageRecipe, collator: Collator, processor: Any, main: bool = True, sharded: bool = False
-) -> Iterator[list[TrainerCallback]]:
+) -> Iterator[list[Watch]]:
     """Callbacks for a stage's Trainer; what they hold open is closed at the end, however that comes.
 
     `main`: whether this process is the one that tells. `sharded`: whether a model's weights are spread over processes,
@@ -64,6 +64,8 @@ class Watch(TrainerCallback):
         self.progress = Progress(stage.name + several, stage.steps, recipe.batch_size) if main else None
         self.logged = (time.monotonic(), 0)
         self.measured = -1
+        self.averaged: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Within, the model has the weights that are to be measured."""
 
     # ---- what Trainer calls
 
@@ -111,7 +113,7 @@ class Watch(TrainerCallback):
         start = time.monotonic()
         if self.progress is not None:
             self.progress.during("evaluating")
-        with at_rest(model, self.recipe.bf16):
+        with self.averaged(), at_rest(model, self.recipe.bf16):
             figures: dict[str, float] = self.watched.quick(model)
             shown: list[Shown] = []
             if self.main and self.recipe.eval_answers and not self.sharded:
