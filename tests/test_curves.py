@@ -23,6 +23,14 @@ def test_a_step_that_was_done_twice_counts_once_as_it_was_done_last(tmp_path):
     assert values.tolist() == [2.5, 2.0]
 
 
+def test_half_a_line_that_a_full_disk_left_is_passed_over(tmp_path):
+    write(tmp_path, "ground", [{"step": 1, "loss": 3.0}])
+    with (tmp_path / "ground" / "log.jsonl").open("a") as file:
+        file.write('{"step": 2, "lo{"step": 2, "loss": 2.0}\n{"step": 3, "loss": 1.0}\n7\n')
+    (log,) = read_logs(tmp_path, [("ground", 3)])
+    assert log.series("loss")[0].tolist() == [1, 3]
+
+
 def test_it_draws_losses_and_measures_of_all_stages(tmp_path):
     for name in ("align", "ground"):
         entries = [{"step": step, "loss": 5 / step, "text": 4 / step} for step in range(1, 30)]

@@ -42,9 +42,18 @@ def read_logs(out: Path, stages: Sequence[tuple[str, int]]) -> list[StageLog]:
     for name, steps in stages:
         path = out / name / "log.jsonl"
         if path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines()
-            logs.append(StageLog(name, steps, [json.loads(line) for line in lines if line.strip()]))
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            logs.append(StageLog(name, steps, [entry for line in lines if (entry := _entry(line))]))
     return logs
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """An entry of a log; {} where a killed run, or a full disk, left half a line."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) and "step" in entry else {}
 
 
 def draw_curves(logs: Sequence[StageLog], path: Path, title: str = "") -> bool:
