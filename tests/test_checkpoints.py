@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from grounding.errors import CheckpointError
 from grounding.training.checkpoints import (
     COUNTS,
+    MEANS,
     PROGRESS,
     STATES,
     WEIGHTS,
@@ -127,6 +128,15 @@ def test_a_file_cut_short_is_found_out(name, tmp_path):
     assert what_is_wrong(path) is None
     (path / name).write_bytes((path / name).read_bytes()[:-1])
     assert what_is_wrong(path)
+
+
+def test_a_running_mean_that_is_gone_is_found_out(tmp_path):
+    made(tmp_path, 1)
+    path = tmp_path / "checkpoint-1"
+    (path / COUNTS).write_text(json.dumps({"mean_steps": 1}))
+    assert MEANS in what_is_wrong(path)
+    write({"x": torch.zeros(100)}, path / MEANS)
+    assert what_is_wrong(path) is None
 
 
 def test_the_oldest_are_dropped(tmp_path):

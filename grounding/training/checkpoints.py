@@ -179,8 +179,8 @@ def what_is_wrong(checkpoint: Path) -> str | None:
     """Why a checkpoint can't be resumed from; None where it can. Files cut short are found out by their headers."""
     try:
         json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
-        json.loads((checkpoint / COUNTS).read_text(encoding="utf-8"))
-        for name in (WEIGHTS, STATES):
+        counts = json.loads((checkpoint / COUNTS).read_text(encoding="utf-8"))
+        for name in (WEIGHTS, STATES, *([MEANS] if counts.get("mean_steps") else ())):
             with opened(checkpoint / name):
                 pass
     except (OSError, ValueError, CheckpointError) as error:
