@@ -6,6 +6,7 @@ import torch
 from grounding.data.lessons.lesson import Lesson, Words
 from grounding.data.pictures import NoPicture
 from grounding.errors import InputError, UnreadableImageError
+from grounding.result import Region
 from grounding.training.lesson_rows import IGNORE, LessonCollator
 from grounding.training.losses import token_losses
 from tests import tiny
@@ -107,6 +108,17 @@ def test_pictures_of_a_conversation_stand_at_their_marks():
     assert batch["pixel_values"].shape[0] == 2
     with pytest.raises(InputError, match="2 places for pictures"):
         collator.prepare(Lesson("one", pictures[:1], turns, sequential=True))
+
+
+def test_pictures_of_turns_that_are_left_out_are_left_out_too():
+    first, second = (Boxes().lesson(number).pictures[0] for number in range(2))
+    unsaid = Words("where?", "there", answer_regions=(Region((1, 1, 5, 5), span=(0, 99)),))
+    turns = (Words("<image> answer the colour", "red"), unsaid, Words("<image> count the square", "one"))
+    (row,) = LessonCollator(tiny.processor()).prepare(Lesson("two", (first, second), turns, sequential=True))
+    assert [image.size for image in row.images] == [first.open().size]
+    blind = Lesson("late", (first,), (Words("answer red", "red"), unsaid, turns[0]), sequential=True)
+    (row,) = LessonCollator(tiny.processor()).prepare(blind)
+    assert row.images == []
 
 
 def test_turns_that_do_not_fit_are_left_out_and_the_first_is_kept():

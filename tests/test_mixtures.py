@@ -5,10 +5,19 @@ import json
 import pytest
 from PIL import Image
 
+from grounding.data.lessons.lesson import Lesson, Words
 from grounding.errors import ConfigError
-from grounding.training.mixtures import HELD_OUT_SEED, everything, held_out_data, open_mixture, watched_lessons
+from grounding.training.mixtures import (
+    HELD_OUT_SEED,
+    Shortened,
+    everything,
+    held_out_data,
+    open_mixture,
+    watched_lessons,
+)
 from grounding.training.recipe import DataRecipe, Recipe, StageRecipe
 from grounding.training.recipe_files import recipe_of
+from tests.tiny_training import Boxes
 
 SCENES = DataRecipe("scenes")
 
@@ -45,6 +54,19 @@ def test_turns_of_conversations_are_cut_behind_the_most(tmp_path):
     lesson = mixture.lesson(0)
     assert len(lesson.turns) == 2
     assert lesson.sequential
+
+
+def test_a_conversation_that_is_cut_loses_the_pictures_behind():
+    pictures = tuple(Boxes().lesson(number).pictures[0] for number in range(2))
+    turns = tuple(Words(prompt, "red") for prompt in ("<image> who?", "and?", "<image> who?"))
+
+    class Talks(Boxes):
+        def lesson(self, ordinal):
+            return Lesson("two", pictures, turns, sequential=True)
+
+    for most, shown in ((3, 2), (2, 1)):
+        lesson = Shortened(Talks(), most).lesson(0)
+        assert (len(lesson.turns), len(lesson.pictures)) == (most, shown)
 
 
 def test_weights_decide_the_shares():

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from grounding.data.lessons.lesson import Lesson
+from grounding.data.lessons.lesson import Lesson, Words
 from grounding.data.lessons.wording import PICTURE_MARK, texts_of
 from grounding.errors import InputError, PromptTooLongError
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT
@@ -86,6 +86,8 @@ class LessonCollator:
         images = list(images if images is not None else (picture.open() for picture in lesson.pictures))
         canvases = [self.processor.canvas(*image.size) for image in images]
         texts = texts_of(lesson, self.processor.codec_object, canvases)
+        if lesson.sequential:
+            images = images[: pictures_shown(lesson, len(texts))]
         turns = self.spoken(texts, images, lesson.sequential)
         if not turns:
             return []
@@ -223,6 +225,13 @@ class LessonCollator:
             numbers = [[[number] * len(row.ids) for number, row in enumerate(group)] for group in groups]
             batch["document_ids"] = torch.tensor([padded(number, -1, longest) for number in numbers])
         return batch
+
+
+def pictures_shown(lesson: Lesson, turns: int) -> int:
+    """How many of its pictures the first turns of a conversation show: those whose places are in them, where it says
+    places at all."""
+    marks = [turn.prompt.count(PICTURE_MARK) if isinstance(turn, Words) else 0 for turn in lesson.turns]
+    return sum(marks[:turns]) if turns < len(marks) and any(marks) else len(lesson.pictures)
 
 
 def asked(prompt: Sequence[int], answer: Sequence[int]) -> list[int]:

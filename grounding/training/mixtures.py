@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from grounding.data.lessons.lesson import Lesson
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.opening import open_source, takes_option
 from grounding.data.lessons.sources import Source
 from grounding.errors import ConfigError, GroundingError, InputError
+from grounding.training.lesson_rows import pictures_shown
 from grounding.training.recipe import DataRecipe, Recipe
 
 HELD_OUT_SEED = 900_000_000
@@ -35,8 +37,8 @@ class Shortened(Source):
     def _short(self, lesson: Lesson) -> Lesson:
         if len(lesson.turns) <= self.most:
             return lesson
-        turns = lesson.turns[: self.most]
-        return Lesson(lesson.id, lesson.pictures, turns, lesson.sequential, lesson.source)
+        shown = pictures_shown(lesson, self.most) if lesson.sequential else len(lesson.pictures)
+        return replace(lesson, pictures=lesson.pictures[:shown], turns=lesson.turns[: self.most])
 
 
 def open_data(part: DataRecipe, recipe: Recipe) -> Source:
