@@ -1,6 +1,7 @@
 """Exports: folders that load by this package and by transformers, of finished and of stopped runs, with a card."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -149,6 +150,18 @@ def test_a_stopped_run_is_exported_by_its_last_checkpoint_with_the_running_mean(
         "**Not finished:** the training stopped behind step 2 of 4 of the stage 'ground'."
         in (out / "README.md").read_text()
     )
+
+
+def test_a_finished_run_that_was_given_more_steps_is_not_called_finished(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    told = json.loads((run / "recipe.json").read_text())
+    told["stages"][1]["steps"] = 9
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(told))
+    exporting_of = lambda out: export(tmp_path / "run", out, dtype="float32", licence="mit")  # noqa: E731
+    text = (patched(exporting_of, tmp_path / "out") / "README.md").read_text()
+    assert "**Not finished:** the training stopped behind step 3 of 9 of the stage 'ground'." in text
+    text = (export(tmp_path / "run" / "model", tmp_path / "model", licence="mit") / "README.md").read_text()
+    assert "**Not finished:** the training was gone on with after this model had been written." in text
 
 
 def patched(call, *arguments):

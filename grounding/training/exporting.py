@@ -34,7 +34,7 @@ from grounding.training.recipe import ModelRecipe, Recipe
 from grounding.training.recipe_files import plain, recipe_of
 from grounding.training.recipe_shown import recipe_text
 from grounding.training.running import brought_to, is_finished, with_adapters
-from grounding.training.same_run import FINISHED, RECIPE
+from grounding.training.same_run import FINISHED, RECIPE, has_begun
 from grounding.training.whole_folders import whole_folder
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -135,14 +135,22 @@ def recipe_of_run(source: Path) -> Recipe | None:
 def open_trained(source: Path, recipe: Recipe | None) -> Trained:
     """The model with its processor: of a model's folder, or of a run, which may have stopped behind a checkpoint."""
     folder = source if recipe is None or source.name == "model" else recipe.out / "model"
-    if recipe is not None and not (folder / "config.json").is_file():
+    gone_on = recipe is not None and is_gone_on_with(recipe)
+    if recipe is not None and (not (folder / "config.json").is_file() or (gone_on and folder != source)):
         return open_stopped(recipe)
     wanted = Recipe(model=ModelRecipe(checkpoint=str(folder)), bf16=False)
     foreign, kind = is_foreign(str(folder)), read_config(folder).get("model_type")
     if not foreign and kind != GroundingConfig.model_type:
         raise CheckpointError(f"{folder} holds a model of the type {kind!r}, which is not trained here")
     model, processor = open_foreign(wanted) if foreign else open_own(wanted.model)
-    return Trained(model, processor, recipe, "finished")
+    state = "was gone on with after this model had been written" if gone_on else "finished"
+    return Trained(model, processor, recipe, state)
+
+
+def is_gone_on_with(recipe: Recipe) -> bool:
+    """Whether a run that may have a finished model has steps still to make, as it was given more of them."""
+    begun = any(has_begun(recipe.out / stage.name) for stage in recipe.stages)
+    return begun and not all(is_finished(recipe, stage) for stage in recipe.stages)
 
 
 def open_stopped(recipe: Recipe) -> Trained:
