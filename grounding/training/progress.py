@@ -22,7 +22,7 @@ WIDEST = 100
 """Columns of a terminal that the bar takes at most."""
 LOSSES = {"loss": "loss", "text": "words", "expectation": "distance"}
 """Keys of the log to what a reader calls them: all of it; cross-entropy of words and boxes; how far coordinates are
-off, as a share of the picture."""
+off, as a share of the picture; both are means over all tokens of answers, of which coordinates are some."""
 
 
 class Progress:
