@@ -4,6 +4,10 @@ import pytest
 
 from grounding.cli import main
 from grounding.errors import ConfigError
+from grounding.training.building import build
+from grounding.training.lora import with_lora
+from grounding.training.mixtures import open_mixture
+from grounding.training.parts import freeze
 from grounding.training.planning import Machine
 from grounding.training.recipe_files import recipe_of
 from grounding.training.recipe_plan import plan_recipe
@@ -35,9 +39,20 @@ def test_each_stage_is_planned_by_what_moves_in_it():
     assert gradients == sorted(gradients)
     assert gradients[0] == 4 * (64 * 64 + 64)
     adapters = 2 * 2 * (4 * (64 + 64) + 3 * (64 + 128))
-    assert gradients[1] == gradients[0] + 4 * adapters
+    new_rows = 2 * 1024 * 64  # of the table and of the head
+    assert gradients[1] == gradients[0] + 4 * (adapters + new_rows)
     assert ground["time"]["steps"] == 100
     assert align["time"]["operations of a lesson"] < ground["time"]["operations of a lesson"]
+
+
+def test_a_plan_counts_as_moving_what_moves_when_all_but_the_language_model_does():
+    own = {**MODEL, "language_config": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}}
+    for model in (MODEL, own):
+        recipe = recipe_of({**VALUES, "model": model, "stages": [{"name": "x", "steps": 1, "lora": {"rank": 2}}]})
+        built, _ = build(recipe, open_mixture(recipe.data, recipe))
+        moving = freeze(with_lora(built, rank=2), ("all",), adapters=True)
+        (planned,) = plan_recipe(recipe, Machine(gpus=1)).values()
+        assert planned["memory"]["gradients"] == 4 * sum(moving.counts.values())
 
 
 def test_the_command_says_it_and_trains_nothing(tmp_path, capsys):

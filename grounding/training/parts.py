@@ -52,6 +52,13 @@ class Moving:
     """How many numbers move in each part."""
 
 
+def wanted_parts(train: Sequence[str], adapters: bool = False) -> set[str]:
+    """The parts that a stage means, as `freeze` lets them move."""
+    every = set(PARTS) - ({"language", "embeddings", "locations"} if adapters else set())
+    wanted = every if "all" in train else {*train, *(("lora",) if adapters else ())}
+    return wanted | ({"locations"} if "embeddings" in wanted else set())
+
+
 def freeze(model: nn.Module, train: Sequence[str], adapters: bool = False) -> Moving:
     """Lets the named parts move and nothing else; those that move are put into float32.
 
@@ -59,10 +66,7 @@ def freeze(model: nn.Module, train: Sequence[str], adapters: bool = False) -> Mo
     With `adapters` in the language model, "all" means them in place of its own weights. Raises ConfigError for a part
     that there is none of.
     """
-    every = set(PARTS) - ({"language", "embeddings", "locations"} if adapters else set())
-    wanted = every if "all" in train else {*train, *(("lora",) if adapters else ())}
-    if "embeddings" in wanted:
-        wanted.add("locations")
+    wanted = wanted_parts(train, adapters)
     moving, ranges, present = Moving(), box_rows(model), set()
     tables = table_names(model) if "locations" in wanted and "embeddings" not in wanted and ranges else set()
     for name, parameter in model.named_parameters():

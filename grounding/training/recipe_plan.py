@@ -11,9 +11,12 @@ from torch import nn
 from grounding.data.lessons.reading import ready
 from grounding.errors import ConfigError
 from grounding.model import GroundingProcessor
+from grounding.model.location_tokens import new_token_ids
+from grounding.model.token_tables import tables
 from grounding.training.building import build
 from grounding.training.lesson_rows import IGNORE, LessonCollator
 from grounding.training.mixtures import everything, open_mixture
+from grounding.training.parts import part_of, wanted_parts
 from grounding.training.passes import share_of
 from grounding.training.planning import Corpus, Machine, Run, Sizes, plan, sizes_of, table
 from grounding.training.recipe import Recipe, StageRecipe
@@ -56,14 +59,16 @@ def _plan_stage(
         states=1 if recipe.optimizer == "muon" else 2,
         ema=recipe.ema > 0,
     )
-    sizes = sizes_of(model, 0, round(tokens), stage.train, views)
+    train = wanted_parts(stage.train, stage.lora is not None)
+    sizes = sizes_of(model, 0, round(tokens), train, views)
     if stage.lora is not None:
         sizes = with_adapters(sizes, model, stage)
     return plan(sizes, run, machine, Corpus(lessons=recipe.batch_size * stage.steps, ready=seconds))
 
 
 def with_adapters(sizes: Sizes, model: Any, stage: StageRecipe) -> Sizes:
-    """The sizes with the two thin matrices of each adapted layer, in place of the blocks' own weights."""
+    """The sizes with the two thin matrices of each adapted layer and the rows of new tokens, in place of the language
+    model's own weights."""
     from grounding.training.lora import linear_layers
 
     rank = stage.lora.rank if stage.lora else 0
@@ -73,6 +78,8 @@ def with_adapters(sizes: Sizes, model: Any, stage: StageRecipe) -> Sizes:
         layer = model.get_submodule(name)
         if isinstance(layer, nn.Linear) and (named is None or name in named or name.rpartition(".")[2] in named):
             added += rank * (layer.in_features + layer.out_features)
+    own = sum(p.numel() for name, p in model.named_parameters() if part_of(name) == "locations")
+    added += own or len(new_token_ids(model)) * sum(table.shape[1] for table in tables(model))  # new tokens' own rows
     towers = tuple(replace(tower, moves=tower.moves and tower.name == "vision") for tower in sizes.towers)
     moving = sizes.around_moving + added
     return replace(sizes, towers=towers, around=sizes.around + added, around_moving=moving)
