@@ -62,7 +62,9 @@ def open_foreign(recipe: Recipe) -> tuple[Any, ForeignProcessor]:
         **recipe.model.resize_options,
     )
     if reason := UNTAUGHT.get(grounder.family.name):
-        raise ConfigError(f"{grounder.family.name} can't be trained here: {reason}; take another family")
+        raise ConfigError(
+            f"{grounder.family.name} can't be trained here: {reason}; take one of " + ", ".join(family_names())
+        )
     return grounder.model, ForeignProcessor(grounder)
 
 
