@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import CLIPVisionConfig, Siglip2VisionConfig, SiglipVisionConfig
+from transformers import CLIPVisionConfig, Siglip2VisionConfig, SiglipVisionConfig, Trainer, TrainingArguments
 
 from grounding.errors import InputError
 from tests import foreign_decoders, tiny
@@ -96,6 +96,25 @@ def test_autocast_gives_about_the_same_loss_and_gradients_in_full_precision(name
     assert half.item() == pytest.approx(whole.item(), rel=0.05)
     grads = [weight.grad for weight in model.parameters() if weight.grad is not None]
     assert all(grad.dtype == torch.float32 and grad.isfinite().all() for grad in grads)
+
+
+def test_a_plain_trainer_learns_the_same_from_a_batch_and_from_its_halves(tmp_path):
+    """It counts the labels of a whole step, and does not divide by its passes where forward takes other words."""
+
+    def learned(passes):
+        torch.manual_seed(0)
+        model = built("ours", CLIPVisionConfig(**VISION, **SQUARES))  # batch norms would see other batches
+        labels = TEXT.clone()
+        labels[0, :2] = labels[1, :-3] = -100
+        rows = [{"input_ids": TEXT[n], "pixel_values": pixels()[n], "labels": labels[n]} for n in range(2)]
+        options = TrainingArguments(
+            str(tmp_path), max_steps=1, per_device_train_batch_size=2 // passes, gradient_accumulation_steps=passes,
+            optim="sgd", learning_rate=0.1, max_grad_norm=0, report_to=[], save_strategy="no", use_cpu=True,
+        )  # fmt: skip
+        Trainer(model, options, train_dataset=rows).train()
+        return model.projector.weight.detach()
+
+    assert torch.allclose(learned(1), learned(2), atol=1e-6)
 
 
 def test_layers_that_stay_whole_over_devices_are_those_of_the_parts():

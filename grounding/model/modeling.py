@@ -56,6 +56,8 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
                         not see each other; None: one text a row
         position_ids    (B, L); None: counted from the mask
         labels          (B, L) the token each place should predict, -100 for none (already shifted)
+        num_items_in_batch  how many labels a whole step has, of which these may be a part: the loss is their sum over
+                        that number, as transformers' Trainer wants it where it accumulates; None: their mean
     and gives loss (when there are labels), logits (B, L or logits_to_keep, V), past_key_values, hidden_states.
     """
 
@@ -203,6 +205,7 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         spatial_shapes: Tensor | None = None,
         picture_tokens: Tensor | None = None,
         document_ids: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
         **_: Any,
     ) -> CausalLMOutputWithPast:
         if input_ids is None:
@@ -259,7 +262,9 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
             self.fusion.remember(shown, past_key_values)
         loss = None
         if labels is not None:
-            loss = F.cross_entropy(output.logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100)
+            kind = "mean" if num_items_in_batch is None else "sum"
+            loss = F.cross_entropy(output.logits.flatten(0, 1).float(), labels.flatten(), reduction=kind)
+            loss = loss / (1 if num_items_in_batch is None else num_items_in_batch)
         return CausalLMOutputWithPast(
             loss=loss,
             logits=output.logits,
