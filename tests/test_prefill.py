@@ -1,7 +1,9 @@
 """The words before pictures: shared by all prompts where nothing behind them changes what they say."""
 
+from grounding.model.building import processor_for
+from grounding.model.decode import Ask, DecodeOptions, Decoder
 from grounding.model.prefill import words_in_front
-from tests import tiny_kinds
+from tests import tiny, tiny_kinds
 
 
 def front(name, *prompts):
@@ -28,3 +30,15 @@ def test_pictures_in_front_of_everything_have_no_words_before_them():
     assert front("tiles", "star", "house") == ()
     assert front("pictures beside the text", "star", "house") == ()
     assert front("pictures beside the text", "star") == ()
+
+
+def test_a_picture_may_end_a_prompt():
+    """Nothing is left to be read behind it, and generate writes the same."""
+    model, _ = tiny_kinds.kind("tiles and a thumbnail, left to right")
+    processor = processor_for(model, tiny.tokenizer(), prompt_template="{prompt} <image>")
+    image = tiny.image(0)
+    ask = Ask(image, "locate the star", processor.canvas(*image.size))
+    answer = Decoder(model, processor, DecodeOptions(max_new_tokens=5, expectation=False)).answer(ask)
+    batch = processor(image, ask.prompt)
+    ids = model.generate(**batch, max_new_tokens=5, do_sample=False, pad_token_id=0)[0, batch["input_ids"].shape[1] :]
+    assert list(answer.ids) == ids.tolist()[: len(answer.ids)]

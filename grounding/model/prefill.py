@@ -28,7 +28,8 @@ def words_in_front(
 ) -> Sequence[int] | None:
     """The words before the pictures of all prompts, where what comes behind changes nothing of them; or None.
 
-    Words before a picture see what is behind it, unless everything sees only what is before.
+    Words before a picture see what is behind it, unless everything sees only what is before. None also where a picture
+    ends a prompt: nothing would be left to read behind it.
     """
     image = processor.ids[3]
     crossed, causal = processor.fusion == CROSS_ATTENTION, model.config.attention == "causal"
@@ -36,7 +37,9 @@ def words_in_front(
     if marks == {-1}:
         return ()
     first = prompts[0][: max(marks)]
-    shared = len(marks) == 1 and all(prompt[: len(first)] == first for prompt in prompts)
+    shared = len(marks) == 1 and all(
+        prompt[: len(first)] == first and len(prompt) > max(marks) + 1 for prompt in prompts
+    )
     return first if shared and causal and not crossed else None
 
 
