@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 from transformers import AutoTokenizer
 
 from grounding.codecs.location import TOKENS
+from grounding.errors import ConfigError
 from grounding.model.tokenization import train_tokenizer
 from tests import tiny
 
@@ -25,6 +26,14 @@ def test_there_are_exactly_as_many_tokens_as_asked_for(tokenizer):
     few = train_tokenizer([SCENE], vocab_size=2000)  # a text too short to learn so many words from
     assert len(few) == 2000
     assert few.convert_tokens_to_ids("<loc1023>") == 1999
+
+
+def test_a_vocabulary_without_room_for_bytes_is_refused():
+    with pytest.raises(
+        ConfigError, match="vocab_size 1200 leaves 172 tokens beside 1024 places and 4 marks: give 1288"
+    ):
+        train_tokenizer([SCENE], vocab_size=1200)
+    assert len(train_tokenizer([SCENE], vocab_size=1288)) == 1288
 
 
 def test_special_tokens_come_first_and_locations_last_in_order(tokenizer):

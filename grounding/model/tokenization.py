@@ -9,6 +9,7 @@ from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
 from grounding.codecs.location import TOKENS
+from grounding.errors import ConfigError
 
 PAD, BOS, EOS, IMAGE = "<pad>", "<bos>", "<eos>", "<image>"
 MARKS = ("<p>", "</p>", " ; ", " : ")
@@ -27,7 +28,8 @@ def train_tokenizer(
 
     Ids: 0-3 pad, bos, eos, image; then words; `marks` and `places` end the vocabulary, in order: for our codec its
     separators and the 1,024 location tokens, for others the tags of their box language. `single_digits`: every digit is
-    a token of its own, as in Llama, for boxes that are written in words.
+    a token of its own, as in Llama, for boxes that are written in words. Raises ConfigError where so few tokens leave
+    no room for the 256 bytes.
     """
     specials = [PAD, BOS, EOS, IMAGE]
     tokenizer = Tokenizer(BPE())
@@ -38,6 +40,11 @@ def train_tokenizer(
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(cut) if single_digits else cut[0]
     tokenizer.decoder = decoders.ByteLevel()
     words = vocab_size - len(places) - len(marks)
+    if words < (least := len(specials) + 256):
+        raise ConfigError(
+            f"vocab_size {vocab_size} leaves {words} tokens beside {len(places)} places and {len(marks)} marks: give "
+            f"{vocab_size - words + least} or more, for bytes and special tokens take {least}"
+        )
     trainer = trainers.BpeTrainer(
         vocab_size=words,
         min_frequency=1,
