@@ -115,6 +115,14 @@ def test_where_nobody_knows_the_normalization_it_must_be_given():
         normalization(config)
 
 
+def test_layers_that_are_frozen_stay_so_while_a_processor_is_made():
+    made = model().train()
+    made.vision.stem.eval()
+    before = [module.training for module in made.modules()]
+    processor_for(made, tiny.tokenizer())
+    assert [module.training for module in made.modules()] == before
+
+
 def test_native_needs_an_encoder_of_patches():
     with pytest.raises(ConfigError, match="resize is 'native', and grounding_vision sees squares alone"):
         processor_for(model(resize="native"), tiny.tokenizer())

@@ -20,8 +20,9 @@ from transformers import (
 
 from grounding.errors import CheckpointError, ConfigError, MissingExtraError
 from grounding.model import GroundingConfig, GroundingImageProcessor
+from grounding.model.building import CLIP, HALF, IMAGENET
 from grounding.model.packaged import smollm2_file
-from grounding.model.pretrained import CLIP, HALF, IMAGENET, join_pair, load_language, load_vision
+from grounding.model.pretrained import join_pair, load_language, load_vision
 from grounding.model.vision import build_vision, patch_features
 from tests import tiny
 from tests.tiny_encoders import DINO, SHAPE, TOWER
@@ -151,7 +152,7 @@ def test_an_encoder_of_no_known_normalization_must_be_told_it(tmp_path):
 
     config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
     saved(AutoModel.from_config(config), tmp_path)
-    with pytest.raises(ConfigError, match="give mean and std"):
+    with pytest.raises(ConfigError, match="give mean= and std="):
         load_vision(tmp_path)
     assert load_vision(tmp_path, mean=HALF[0], std=HALF[1]).mean == HALF[0]
 
@@ -205,6 +206,8 @@ def test_options_of_timm_go_to_no_other_encoder(tmp_path):
     dinov2(tmp_path)
     with pytest.raises(ConfigError, match="takes no img_size"):
         load_vision(tmp_path, img_size=84)
+    with pytest.raises(ConfigError, match="efficientnet-lite0 takes no weights: only encoders of timm do"):
+        load_vision("efficientnet-lite0", weights=tmp_path / "mine.pth")
 
 
 # ---- two
@@ -224,6 +227,12 @@ def test_two_pretrained_encoders_stand_side_by_side(tmp_path):
         for part, layer in ((first, -2), (second, -1))
     )
     assert torch.allclose(patch_features(pair.model, values * 2 - 1), torch.cat([one, two], 2), atol=1e-5)
+    plain = join_pair(first, second, first_layer=-2, second_size=56, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    assert (plain.mean, plain.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert torch.allclose(patch_features(plain.model, values), torch.cat([one, two], 2), atol=1e-5)
+    saved(plain.model, tmp_path / "pair")
+    again = load_vision(tmp_path / "pair")
+    assert (again.mean, again.std) == (plain.mean, plain.std)
 
 
 # ---- language

@@ -27,11 +27,12 @@ from grounding.model.tokenization import IMAGE
 from grounding.model.vision import patch_features
 
 Numbers = Sequence[float]
-HALF = (IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD)
-CLIP = (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
-IMAGENET = (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+HALF = (tuple(IMAGENET_STANDARD_MEAN), tuple(IMAGENET_STANDARD_STD))
+CLIP = (tuple(OPENAI_CLIP_MEAN), tuple(OPENAI_CLIP_STD))
+IMAGENET = (tuple(IMAGENET_DEFAULT_MEAN), tuple(IMAGENET_DEFAULT_STD))
 NORMALIZATIONS: dict[str, tuple[Numbers, Numbers]] = {
     "grounding_vision": HALF,
+    "grounding_lite_vision": HALF,
     "grounding_patches": HALF,
     "siglip_vision_model": HALF,
     "siglip2_vision_model": HALF,
@@ -128,10 +129,12 @@ def normalization(config: PreTrainedConfig) -> tuple[Numbers, Numbers]:
 @torch.no_grad()
 def patch_rows(model: GroundingForConditionalGeneration) -> int:
     """Rows (as many as columns) of patch features of a square view. Raises ConfigError where they are no square."""
-    side, was_training = model.config.image_size, model.training
+    side = model.config.image_size
     blank = torch.zeros(1, 3, side, side, dtype=model.dtype, device=model.device)
-    count = patch_features(model.eval().vision, blank, model.config.vision_feature_layer).shape[1]
-    model.train(was_training)
+    training = [module for module in model.vision.modules() if module.training]  # frozen layers may not be
+    count = patch_features(model.vision.eval(), blank, model.config.vision_feature_layer).shape[1]
+    for module in training:
+        module.training = True
     rows = math.isqrt(count)
     if rows * rows != count:
         raise ConfigError(f"the encoder gives {count} features for a square picture, which are no square grid of them")

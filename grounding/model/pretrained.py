@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -26,6 +26,7 @@ from transformers import (
 from transformers.image_processing_base import ImageProcessingMixin
 
 from grounding.errors import CheckpointError, ConfigError, MissingExtraError
+from grounding.model.building import HALF, normalization
 from grounding.model.configuration import GroundingConfig, GroundingPairConfig, square_side
 from grounding.model.modeling import GroundingForConditionalGeneration, progress_bar_off
 from grounding.model.packaged import efficientnet_lite0_file, read_efficientnet_lite0, smollm2_file
@@ -34,25 +35,6 @@ from grounding.model.patches import takes_patches
 from grounding.model.vision import Layers, build_vision
 
 Colour = tuple[float, float, float]
-HALF: tuple[Colour, Colour] = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-CLIP: tuple[Colour, Colour] = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-IMAGENET: tuple[Colour, Colour] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-NORMALIZATIONS = {
-    "clip_vision_model": CLIP,
-    "siglip_vision_model": HALF,
-    "siglip2_vision_model": HALF,
-    "dinov2": IMAGENET,
-    "dinov2_with_registers": IMAGENET,
-    "dinov3_vit": IMAGENET,
-    "dinov3_convnext": IMAGENET,
-    "qwen2_vl_vision": CLIP,
-    "qwen2_5_vl_vision": CLIP,
-    "qwen3_vl_vision": HALF,
-    "grounding_vision": HALF,
-    "grounding_patches": HALF,
-    "grounding_pair": HALF,
-}
-"""Mean and standard deviation by which each kind was trained, where its checkpoint does not say."""
 TOWERS = ("vision_model", "visual", "vision_tower", "vision")
 """Where models of pictures and text keep their vision encoder."""
 
@@ -95,24 +77,22 @@ def load_vision(
     """
     name = str(name)
     model: PreTrainedModel
-    known: tuple[Any, Any] | None
-    if name == "efficientnet-lite0":
-        model, known = _efficientnet_lite0(**model_args), HALF
-    elif name.startswith("timm:"):
+    known: tuple[Any, Any]
+    taken = {"image_size"} if name == "efficientnet-lite0" else set[str]()
+    strange = sorted({*model_args, *(["weights"] if weights else [])} - taken)
+    if name.startswith("timm:"):
         model, known = _timm(name.removeprefix("timm:"), weights, model_args)
+    elif strange:
+        raise ConfigError(f"{name} takes no {', '.join(strange)}: only encoders of timm do, as timm:NAME")
+    elif name == "efficientnet-lite0":
+        model, known = _efficientnet_lite0(**model_args), HALF
     else:
-        if model_args or weights:
-            strange = ", ".join(sorted(model_args)) or "weights"
-            raise ConfigError(f"{name} takes no {strange}: only encoders of timm do, as timm:NAME")
         model = _tower(name)
-        known = _normalization(name, model.config)
-    its_mean, its_std = known or (None, None)
-    return VisionPart(model.eval(), _colour(mean or its_mean, name, "mean"), _colour(std or its_std, name, "std"))
+        known = (mean, std) if mean and std else _normalization(name, model.config)
+    return VisionPart(model.eval(), _colour(mean or known[0], "mean"), _colour(std or known[1], "std"))
 
 
-def _colour(values: Sequence[float] | None, name: str, what: str) -> Colour:
-    if values is None:
-        raise ConfigError(f"{name} does not say how its pixels were normalized: give mean and std of values in 0 to 1")
+def _colour(values: Sequence[float], what: str) -> Colour:
     if len(values) != 3:
         raise ConfigError(f"{what} is {list(values)}: of pixels it has three values, red, green and blue")
     red, green, blue = (float(value) for value in values)
@@ -122,7 +102,8 @@ def _colour(values: Sequence[float] | None, name: str, what: str) -> Colour:
 def join_pair(
     first: VisionPart, second: VisionPart, first_layer: Layers = -1, second_layer: Layers = -1, **options: Any
 ) -> VisionPart:
-    """Two encoders side by side, as GroundingPairConfig has them; pixels come normalized by 0.5 and 0.5."""
+    """Two encoders side by side; `options` are those of GroundingPairConfig. Pixels come normalized by 0.5 and 0.5, or
+    by the `mean` and `std` among them."""
     config = GroundingPairConfig(
         first=first.config,
         second=second.config,
@@ -137,7 +118,7 @@ def join_pair(
     model = GroundingPairModel(config)
     model.first.load_state_dict(first.model.state_dict())
     model.second.load_state_dict(second.model.state_dict())
-    return VisionPart(model.eval(), *HALF)
+    return VisionPart(model.eval(), _colour(config.mean, "mean"), _colour(config.std, "std"))
 
 
 def _efficientnet_lite0(image_size: int = 224) -> PreTrainedModel:
@@ -229,21 +210,18 @@ def _tower(name: str) -> PreTrainedModel:
     return tower
 
 
-def _normalization(name: str, config: PreTrainedConfig) -> tuple[Any, Any] | None:
-    """By the checkpoint's own image processor; by timm's entry in its configuration; else by its kind."""
+def _normalization(name: str, config: PreTrainedConfig) -> tuple[Any, Any]:
+    """By the checkpoint's own image processor; else by its configuration or kind. Raises ConfigError."""
     try:
         values, _ = ImageProcessingMixin.get_image_processor_dict(name)
     except (OSError, ValueError):
         values = {}
     if values.get("do_normalize", True) is False:
         return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    entry: Mapping[str, Any] = getattr(config, "pretrained_cfg", None) or {}
     for mean, std in ((values.get(f"{kind}mean"), values.get(f"{kind}std")) for kind in ("image_", "")):
         if mean and std:
             return mean, std
-    if entry.get("mean") and entry.get("std"):
-        return entry["mean"], entry["std"]
-    return NORMALIZATIONS.get(config.model_type)
+    return normalization(config)
 
 
 def load_language(name: str | Path, *, gguf_file: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
