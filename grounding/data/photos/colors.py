@@ -58,6 +58,8 @@ class ColorOptions:
     """Of a person's region that must look unlike what is beside the box, and be no skin."""
     skin: float = 0.5
     """Of what looks unlike it, that must be no skin."""
+    trace: float = 0.015
+    """Of a box's pixels that may go by a name which its thing has not."""
     side: float = 20.0
     """Width of the narrowest box that is measured, px."""
     contrast: float = 12.0
@@ -68,14 +70,14 @@ class ColorOptions:
     """Median lightness of the darkest picture, and distance to what is beside, with which black is said."""
 
 
-def _ramp(values: Shares, low: float, high: float) -> Shares:
+def _ramp(values: Shares, low: Shares | float, high: Shares | float) -> Shares:
     """0 below `low`, 1 above `high`, straight between."""
-    return np.clip((values - low) / (high - low), 0.0, 1.0)
+    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
 
 
-def _band(values: Shares, low: float, high: float, soft: float) -> Shares:
+def _band(values: Shares, low: Shares | float, high: Shares | float, soft: float) -> Shares:
     """1 within, 0 outside, straight over `soft` to either side of each edge."""
-    return np.minimum(_ramp(values, low - soft, low + soft), 1.0 - _ramp(values, high - soft, high + soft))
+    return np.asarray(np.minimum(_ramp(values, low - soft, low + soft), 1.0 - _ramp(values, high - soft, high + soft)))
 
 
 @cache
@@ -178,6 +180,16 @@ class PhotoColors:
         """Lightness of the lightest parts."""
         self.colorless = float(np.hypot(sparse[:, 1], sparse[:, 2]).mean()) < 5.0
         """Whether it is a picture in black and white."""
+
+    def of(self, box: Box, name: str) -> tuple[str | None, str | None, str | None, frozenset[str]]:
+        """Of a thing in a box, px: its colour; what it wears above and below, of persons; and colours it has not."""
+        upper, lower = self.person(box) if name == "person" else (None, None)
+        return None if name == "person" else self.thing(box, name), upper, lower, self.without(box)
+
+    def without(self, box: Box) -> frozenset[str]:
+        """Colours that hardly a pixel of the box goes by, even in another light."""
+        shares = names_table()[_codes(self._part(box, 0.05, 0.0, 0.95, 1.0)), :_SKIN].mean(0, dtype=np.float64)
+        return frozenset(np.array(COLOR_NAMES)[shares < self.options.trace].tolist())
 
     def person(self, box: Box) -> tuple[str | None, str | None]:
         """What a person wears above and below the waist, as far as the box tells where that is.

@@ -28,6 +28,9 @@ class PhotoThing:
     phrase is asked whose answer could change with it."""
     score: float = 1.0
     """How sure the labels are of it, 0 to 1."""
+    without: frozenset[str] = frozenset()
+    """Colours that it certainly has not: hardly a pixel of its box goes by one of them. Says more than `color` where
+    that is None: somebody whose shirt is of no sure colour may be sure not to be in red."""
 
     @property
     def area(self) -> float:
