@@ -1,5 +1,6 @@
 """A lesson's turns as text: drawn questions as the generator writes them, boxes among words in every box language."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -123,6 +124,12 @@ def test_a_canvas_that_is_missing_is_the_callers_mistake():
     with pytest.raises(InputError, match="boxes in picture 1; 0 canvases"):
         texts_of(Lesson("a", (PICTURE,), (TALK,)), codec, [])
     assert texts_of(Lesson("a", (), (Words("Hi", "Hello"),)), codec, []) == [("Hi", "Hello")]
+
+
+def test_a_box_before_all_words_stands_apart_from_them():
+    codec, words = get_codec("llava-1.5"), Words("is it a cat?", "Yes.", (Region((0, 0, 64, 48), span=(0, 0)),))
+    ((prompt, _),) = texts_of(Lesson("a", (PICTURE,), (words,)), codec, [canvas_of(codec)])
+    assert re.fullmatch(r"\[[\d., ]+\] is it a cat\?", prompt)
 
 
 def test_a_span_outside_the_text_is_refused():

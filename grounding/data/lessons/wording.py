@@ -115,8 +115,8 @@ def _answers_with_boxes(codec: Codec, words: bool) -> bool:
 def interleaved(text: str, regions: Sequence[Region], codec: Codec, canvas: Canvas) -> str:
     """The text with each region's box, as the family writes a box alone, behind its span; at the end without one.
 
-    Boxes in brackets and words have a blank before the box; tags stand close. Raises InputError where the family
-    writes no boxes, or a span lies outside the text.
+    Boxes in brackets have a blank between themselves and words before them, or behind them at the very start; tags
+    stand close. Raises InputError where the family writes no boxes, or a span lies outside the text.
     """
     places: dict[int, list[str]] = {}
     for region in regions:
@@ -127,8 +127,10 @@ def interleaved(text: str, regions: Sequence[Region], codec: Codec, canvas: Canv
     pieces, done = [], 0
     for end, boxes in sorted(places.items()):
         before = text[done:end]
-        blank = " " if boxes[0][0] in "[{(" and end and text[end - 1] not in BLANK else ""
-        pieces += [before, blank, ("" if boxes[0][0] == "<" else " ").join(boxes)]
+        bracketed = boxes[0][0] in "[{("
+        blank = " " if bracketed and end and text[end - 1] not in BLANK else ""
+        behind = " " if bracketed and not end and text[:1].isalnum() else ""
+        pieces += [before, blank, ("" if boxes[0][0] == "<" else " ").join(boxes), behind]
         done = end
     return "".join([*pieces, text[done:]])
 
