@@ -2,8 +2,8 @@
 
     python -m eval.absent --model M --data COCO --images COCO/val2017
 
-`--data` holds annotations/instances_val2017.json: names of other pictures are asked for; without it only drawn scenes
-are asked.
+`--data` holds annotations/instances_val2017.json, or is one file of labelled boxes: names of other pictures are asked
+for; without it only drawn scenes are asked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ def parts(settings: AbsentSettings) -> list[Part]:
     found = []
     if settings.data is not None:
         told = {"seed": settings.seed}
-        found.append(Part(f"coco-absent:{settings.split}", f"COCO {settings.split}", options=told))
+        named = (
+            (str(settings.data), settings.data.name)
+            if settings.data.is_file()
+            else (settings.split, f"COCO {settings.split}")
+        )
+        found.append(Part(f"coco-absent:{named[0]}", named[1], options=told))
     if settings.scenes:
         found.append(Part("scenes:absent", "drawn scenes", options={"n": settings.scenes}, drawn=True))
     return found

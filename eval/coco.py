@@ -5,7 +5,7 @@
 
 The first prints COCO's twelve numbers, and precision, recall and F1 of the boxes beside them. Entries that cannot be
 scored are named on stderr and counted; the exit code is 2 where nothing can be scored. The second asks, measures and
-reports as all programs here do.
+reports as all programs here do; `--data` may also be one file of labelled boxes.
 """
 
 from __future__ import annotations

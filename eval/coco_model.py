@@ -18,8 +18,10 @@ class CocoSettings(Settings):
 
 
 def parts(settings: CocoSettings) -> list[Part]:
-    """What is measured: every instance of every name. Raises ConfigError where there is no data."""
-    settings.need_data("coco")
+    """What is measured: every instance of every name, in COCO or in one file of labelled boxes. Raises ConfigError."""
+    data = settings.need_data("coco")
+    if data.is_file():
+        return [Part(str(data), data.name)]
     known = ("val2017", "val2014", "minival2014", "valminusminival2014", "train2017", "train2014")
     found = [Part(f"coco:{split}", f"COCO {split}") for split in chosen_splits(settings.split, known)]
     if settings.scenes:

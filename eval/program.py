@@ -19,6 +19,7 @@ from eval.published import Published
 from eval.tables import NOTHING, Row, Table, percent, plain, print_table
 from grounding.backends import load
 from grounding.backends.base import Grounder
+from grounding.cli.arguments import options_of
 from grounding.data.opening import open_dataset
 from grounding.data.predictions import read_predictions
 from grounding.data.referring.splits import SPLITS
@@ -27,6 +28,7 @@ from grounding.flags import add_flags, from_flags
 from grounding.metrics.base import Figure, Scores
 from grounding.metrics.names import NO_SHARES
 from grounding.predict import predict
+from grounding.predict.header import weights_fingerprint
 from grounding.report import write_report
 from grounding.score import score, write_scores
 from grounding.score.completeness import WITHOUT_BOXES
@@ -41,6 +43,8 @@ class Settings:
 
     model: str | None = None
     """A model's directory or name, as `grounding models` lists them; the shipped one where it is left out."""
+    model_option: tuple[str, ...] = ()
+    """What else the model is loaded with, each NAME=VALUE, such as detections=boxes.jsonl of baseline:nouns."""
     data: Path | None = None
     """The folder the annotations lie in."""
     images: Path | None = None
@@ -72,6 +76,11 @@ class Settings:
     def root(self) -> Path | None:
         """`data` where it is a folder; None where it is one file, which is opened by its own path."""
         return None if self.data is not None and self.data.is_file() else self.data
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """`model_option` by name. Raises InputError where one is not written NAME=VALUE."""
+        return options_of(self.model_option, "--model-option", "detections=boxes.jsonl")
 
     def need_data(self, name: str) -> Path:
         """The folder of the annotations. Raises ConfigError where none was given."""
@@ -135,13 +144,21 @@ class Run:
     def model(self) -> Grounder:
         """The model of the settings. Raises UnknownModelError, CheckpointError."""
         if self._model is None:
-            self._model = load(self.settings.model, device=self.settings.device, dtype=self.settings.dtype)
+            settings = self.settings
+            options = settings.model_options
+            self._model = load(settings.model, device=settings.device, dtype=settings.dtype, **options)
         return self._model
 
     @property
     def folder(self) -> Path:
-        """Where everything of this model goes."""
-        return self.settings.out / _as_name(self.model.name)
+        """Where everything of this model goes: it is named after all that decides the model's answers.
+
+        Weights under one name change with training, so theirs are in it by their fingerprint.
+        """
+        weights = weights_fingerprint(self.settings.model)
+        told = "".join(f"-{key}-{Path(str(value)).name}" for key, value in sorted(self.settings.model_options.items()))
+        told += f"-{weights}" if weights else ""
+        return self.settings.out / _as_name(_as_name(self.model.name) + told)
 
     def outcomes(self, parts: Sequence[Part]) -> list[Outcome]:
         """One for each part; a part whose data is not there or which failed says why, and the others go on."""
@@ -164,10 +181,10 @@ class Run:
         dataset = open_dataset(part.dataset, **options)
         if settings.limit is not None:
             dataset = dataset.take(settings.limit)
-        folder = self.folder / self._name(part)
+        file = self.predictions(part)
+        folder = file.parent
         make_folder(folder)
         print(f"{part.heading}: {len(dataset):,} questions", file=sys.stderr)
-        file = folder / "predictions.jsonl"
         predict(dataset, self.model, file, batch=settings.batch, seed=settings.seed, progress=True)
         predictions = read_predictions(file)
         scores = score(predictions, part.protocol, scoring=part.scoring)
@@ -178,6 +195,10 @@ class Run:
             page = folder / f"report-{name}.html"
             write_report(page, predictions, scores, scoring=part.scoring, root=settings.root, images=settings.images)
         return Outcome(part, scores, page=page)
+
+    def predictions(self, part: Part) -> Path:
+        """Where the answers to the part's questions lie, or will lie."""
+        return self.folder / self._name(part) / "predictions.jsonl"
 
     def _name(self, part: Part) -> str:
         """Of the part's folder: everything that decides which questions are asked."""

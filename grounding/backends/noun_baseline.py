@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ class NounBaseline(Grounder):
         self.name = name
         self.detections = detections
         self.threshold = threshold
+        self._by_number = {_number(file): boxes for file, boxes in detections.items() if _number(file)}
         self._colors: tuple[int, Any, Colors] | None = None
         self._named: dict[int, str] = {}
 
@@ -125,9 +127,10 @@ class NounBaseline(Grounder):
         name = self._named.get(id(request.image), "")
         if not name:
             raise InputError(f"{self.name} finds a picture's boxes by the name of its file: give the picture as a path")
-        if name not in self.detections:
+        boxes = self.detections.get(name, self._by_number.get(_number(name)))
+        if boxes is None:
             raise InputError(f"{self.name} has no boxes of {name!r}: add a line for it to the file of detections")
-        return self.detections[name]
+        return boxes
 
     def _colors_of(self, request: Request) -> Colors:
         """Of the request's picture; kept for the next request, which is mostly about the same one."""
@@ -140,6 +143,12 @@ def _file_name(source: Any) -> str:
     """The name of the picture's file, where it has one; PIL keeps it as `filename`, as do data sets' pictures."""
     named = source if isinstance(source, str | os.PathLike) else getattr(source, "filename", "")
     return Path(os.fsdecode(named)).name if named else ""
+
+
+def _number(name: str) -> str:
+    """COCO's number in a picture's name: COCO_train2014_000000000009.jpg is 000000000009.jpg of 2017; else ""."""
+    found = re.fullmatch(r"(?:COCO_\w+_)?(\d{12})\.\w+", name)
+    return found[1] if found else ""
 
 
 def _called(name: str, boxes: Boxes, request: Request) -> list[Region]:
