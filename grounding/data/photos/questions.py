@@ -1,0 +1,124 @@
+"""From a photograph's things to questions about them, each with its prompt and certain answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+from random import Random
+
+from grounding.codecs import get_codec
+from grounding.codecs.base import Codec
+from grounding.data.photos import absence, groups, long, phrases, relations
+from grounding.data.photos.facts import Facts
+from grounding.data.photos.things import PhotoScene
+from grounding.data.scenes.generate import SceneSample
+from grounding.data.scenes.phrases import Draft
+from grounding.errors import InputError
+from grounding.images import Canvas
+from grounding.result import Region
+
+Builder = Callable[[Facts, Random], Draft | None]
+
+SKILLS: dict[str, Builder] = {
+    "name": phrases.name,
+    "side": phrases.side,
+    "ordinal": phrases.ordinal,
+    "size": phrases.size_order,
+    "near": phrases.near,
+    "color": phrases.color,
+    "relation": relations.relation,
+    "long": long.sentence,
+    "all": groups.all_instances,
+    "absent": absence.absent,
+    "detect": groups.detect,
+    "count": groups.count,
+    "describe_box": groups.describe_box,
+}
+"""Skill to what asks for it; the names of the accuracy table."""
+
+MIXTURE: dict[str, float] = {
+    "name": 0.09,
+    "side": 0.21,
+    "ordinal": 0.06,
+    "size": 0.05,
+    "near": 0.06,
+    "color": 0.16,
+    "relation": 0.13,
+    "long": 0.09,
+    "all": 0.02,
+    "absent": 0.08,
+    "detect": 0.04,
+    "count": 0.01,
+    "describe_box": 0.02,
+}
+"""How often each skill is tried; what people use most to tell things apart in photographs is asked most."""
+
+
+_ALWAYS = ("absent", "detect", "count", "describe_box")
+"""Skills that something can be asked of in any photograph: kept to their share where others find little."""
+
+
+def ask(
+    scene: PhotoScene, rng: Random, phrases: int, mixture: Mapping[str, float] | None = None
+) -> tuple[SceneSample, ...]:
+    """Up to `phrases` questions about a photograph, no prompt twice; () where nothing certain can be asked.
+
+    Skills are drawn by `mixture` (MIXTURE where it is None). A photograph in which nothing was found is asked nothing:
+    what a detector sees nothing in may hold anything. Raises InputError for a count below 1 or an unknown skill.
+    """
+    mixture = MIXTURE if mixture is None else mixture
+    if phrases < 1:
+        raise InputError(f"phrases is {phrases}; ask at least 1 of each picture")
+    unknown = [skill for skill in mixture if skill not in SKILLS]
+    if unknown:
+        raise InputError(f"no skill named {unknown[0]!r}; known: {', '.join(SKILLS)}")
+    if any(weight < 0 for weight in mixture.values()) or not sum(mixture.values()) > 0:
+        raise InputError("the weights of the mixture must not be negative, and one must be above zero")
+    facts = Facts(scene)
+    if not facts.sure:
+        return ()
+    codec = get_codec("location")
+    canvas = Canvas.identity(scene.width, scene.height)
+    asked: dict[tuple[str, ...], SceneSample] = {}
+    skills, bounds = list(mixture), list(accumulate(mixture.values()))
+    left = {skill: max(1, round(1.3 * phrases * mixture[skill] / bounds[-1])) for skill in _ALWAYS if skill in mixture}
+    for skill in rng.choices(skills, cum_weights=bounds, k=phrases * 4):
+        if len(asked) == phrases:
+            break
+        if left.get(skill, 1) < 1 and len(skills) > 1:
+            continue
+        build = SKILLS[skill]
+        draft = build(facts, rng) or build(facts, rng)
+        if draft is None:
+            continue
+        if skill in left:
+            left[skill] -= 1
+        # "the red car" and "Red car" are one question; a thing is described once.
+        words = draft.phrase.lower().removeprefix("the ").rstrip(".")
+        key = (draft.task, f"{draft.targets}" if draft.task == "describe" else words)
+        if key not in asked:
+            asked[key] = _written(draft, skill, facts, codec, canvas)
+    return tuple(asked.values())
+
+
+def _written(draft: Draft, skill: str, facts: Facts, codec: Codec, canvas: Canvas) -> SceneSample:
+    """A draft as the codec writes it."""
+    boxes = tuple(facts.things[i].box for i in draft.targets)
+    labels = draft.labels or (None,) * len(boxes)
+    regions = [] if draft.box is not None else [Region(box, label) for box, label in zip(boxes, labels, strict=True)]
+    answer = codec.encode(draft.task, regions=regions, text=draft.text, canvas=canvas)
+    prompt = codec.prompt(draft.task, draft.phrase, names=draft.names, box=draft.box, canvas=canvas)
+    return SceneSample(
+        task=draft.task,
+        skill=skill,
+        detail=draft.detail,
+        phrase=draft.phrase,
+        prompt=prompt,
+        answer=answer,
+        boxes=boxes,
+        labels=labels,
+        point=None,
+        polygons=(),
+        targets=draft.targets,
+        names=draft.names,
+    )
