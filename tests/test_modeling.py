@@ -258,6 +258,15 @@ def test_what_does_not_fit_together_is_refused_with_numbers(tiny_model, processo
         tiny_model(pixel_values=batch["pixel_values"])
 
 
+@pytest.mark.parametrize("name", ["segment_ids", "document_ids"])
+def test_who_shares_a_row_is_not_said_behind_a_cache(name, tiny_model):
+    """What stands there already belongs to nobody, and would be seen by all."""
+    cache = tiny_model.image_cache(torch.randn(1, 3, tiny.SIZE, tiny.SIZE))
+    ids = torch.tensor([[1, 70, 71]])
+    with pytest.raises(InputError, match="say nothing of what a cache holds: give all of the text anew"):
+        tiny_model(input_ids=ids, past_key_values=cache, **{name: torch.zeros_like(ids)})
+
+
 # ---- generate
 
 

@@ -215,6 +215,10 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache()  # one that keeps all: those of transformers drop what windows don't see
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if past and not (segment_ids is None and document_ids is None):
+            raise InputError(
+                "segment_ids and document_ids say nothing of what a cache holds: give all of the text anew"
+            )
         embeddings = self._embed(input_ids, past_key_values)
         shown: Shown | None = None
         if past and input_ids.shape[1] == 1 and pixel_values is None and image_features is None:
