@@ -96,7 +96,8 @@ def noise(lesson: Lesson, rng: np.random.Generator, most: float) -> Lesson:
     """Up to `most` boxes that show nothing, labelled NOISE, behind the true ones of questions to detect.
 
     They teach a model to go on to the end of a list and to tell by the label what is nothing (Chen et al., Pix2Seq,
-    ICLR 2022); a loss should leave their coordinates out, and a reader the boxes.
+    ICLR 2022, whose loss leaves their coordinates out; here they are learned as any others). Whoever reads the answers
+    leaves regions of that label out.
     """
     turns = tuple(_with_noise(turn, rng, int(most)) for turn in lesson.turns)
     return replace(lesson, turns=turns)
