@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,7 +157,7 @@ class Run:
         Weights under one name change with training, so theirs are in it by their fingerprint.
         """
         weights = weights_fingerprint(self.settings.model)
-        told = "".join(f"-{key}-{Path(str(value)).name}" for key, value in sorted(self.settings.model_options.items()))
+        told = "".join(f"-{key}-{_told(value)}" for key, value in sorted(self.settings.model_options.items()))
         told += f"-{weights}" if weights else ""
         return self.settings.out / _as_name(_as_name(self.model.name) + told)
 
@@ -329,6 +330,12 @@ def _published_size(part: Part) -> int | None:
     kind, _, split = part.published_as.partition(":")
     published = SPLITS.get(kind, {}).get(split)
     return published.expressions if published else None
+
+
+def _told(value: Any) -> str:
+    """An option's value for a folder's name; a file's name is followed by eight digits of what it holds."""
+    path = Path(str(value)).expanduser()
+    return f"{path.name}-{zlib.crc32(path.read_bytes()):08x}" if path.is_file() else path.name
 
 
 def _as_name(text: str) -> str:

@@ -160,6 +160,15 @@ def test_answers_of_other_options_lie_in_another_folder(folder, capsys):
     assert "--model-option width is not written NAME=VALUE" in capsys.readouterr().err
 
 
+def test_boxes_of_another_detector_are_asked_anew(folder):
+    option = (f"detections={folder / 'photos' / 'detections.jsonl'}",)
+    before = Run(Settings(model="baseline:nouns", model_option=option)).folder
+    (folder / "photos" / "detections.jsonl").write_text('{"image": "a.png", "boxes": []}\n')
+    after = Run(Settings(model="baseline:nouns", model_option=option)).folder
+    assert before != after
+    assert after.name.startswith("baseline-nouns-detections-detections.jsonl-")
+
+
 def test_other_weights_of_one_name_are_asked_anew(tmp_path, monkeypatch):
     import eval.program
 
