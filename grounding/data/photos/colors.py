@@ -1,22 +1,17 @@
 """Owns the colour names of a photograph's pixels: what people would call most of a box, or nothing if unsure.
 
 A colour is said only where most of the region goes by one name, nothing near it by another, and the region stands out
-from what lies beside the box. The names are those of English's basic terms, and tan.
+from what lies beside the box.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-COLOR_NAMES = (
-    "black", "gray", "white", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "tan",
-)  # fmt: skip
-"""What may be said; the order of every table here."""
+from grounding.data.photos.color_names import COLOR_NAMES, SKIN, Codes, Pixels, codes_of, lab_table, names_table
 
 _LEAST = {"black": 0.6, "gray": 0.75}
 """Much is black in the shade, and white in the shade is gray."""
@@ -35,15 +30,8 @@ _OTHERS = [
     for name in COLOR_NAMES
 ]
 Box = tuple[float, float, float, float]
-Pixels = NDArray[np.uint8]
 Part = tuple[float, float, float, float]
 """Left, top, right and bottom, as shares of a box's width and height."""
-Codes = NDArray[np.int32]
-"""(N,) pixels as rows of the tables."""
-Shares = NDArray[np.float64]
-_BITS = 5
-_SKIN = len(COLOR_NAMES)
-"""A column of its own: skin is brown, tan, pink or orange, and no clothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +44,8 @@ class ColorOptions:
     """Of the region's pixels that may go by a name that contradicts it."""
     seen: float = 0.35
     """Of a person's region that must look unlike what is beside the box, and be no skin."""
+    whole: float = 0.36
+    """Of a person's region, whatever else is in it, that must go by the name."""
     skin: float = 0.5
     """Of what looks unlike it, that must be no skin."""
     trace: float = 0.015
@@ -70,91 +60,22 @@ class ColorOptions:
     """Median lightness of the darkest picture, and distance to what is beside, with which black is said."""
 
 
-def _ramp(values: Shares, low: Shares | float, high: Shares | float) -> Shares:
-    """0 below `low`, 1 above `high`, straight between."""
-    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
-
-
-def _band(values: Shares, low: Shares | float, high: Shares | float, soft: float) -> Shares:
-    """1 within, 0 outside, straight over `soft` to either side of each edge."""
-    return np.asarray(np.minimum(_ramp(values, low - soft, low + soft), 1.0 - _ramp(values, high - soft, high + soft)))
-
-
-@cache
-def names_table() -> NDArray[np.float32]:
-    """(32768, 13) how far each colour, five bits a channel, goes by each name and by skin; rows of names sum to 1."""
-    steps = (np.arange(1 << _BITS) + 0.5) * (256 >> _BITS)
-    rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(1, -1, 3)
-    lab = cv2.cvtColor((rgb / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0].astype(np.float64)
-    light, a, b = lab.T
-    chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360
-    # Shadow makes whites bluish, lamps make them yellowish, and grass and leaves shine on everything: a little of these
-    # hues is no colour yet. Lighter colours need more of it too.
-    tinted = np.maximum(_band(hue, 50, 130, 15), _band(hue, 230, 350, 15))
-    floor = 8 + 4 * tinted + 2 * _ramp(light, 60, 90)
-    colored = _ramp(chroma, floor - 3, floor + 5) * _ramp(light, 6, 20)
-    vivid, deep = _ramp(chroma, 36, 52), 1 - _ramp(light, 46, 58)
-    brownish = deep * (1 - _ramp(chroma, 48, 60))
-    wine = 1 - _ramp(light, 34, 46)
-    rosy = _ramp(light, 56, 68) * (1 - _ramp(chroma, 48, 62))
-    around = np.where(hue < 180, hue + 360, hue)  # 180 to 540, so that reds lie in the middle
-    fuchsia = 340 - 20 * _ramp(chroma, 45, 70) * _ramp(light, 42, 55)  # where purple ends and pink begins
-    reds, magentas = _band(around, 374, 403, 8), _band(around, fuchsia, 374, 8)
-    oranges, yellows = _band(hue, 47, 76, 8), _band(hue, 76, 106, 8)
-    violet = 310 - 12 * (1 - _ramp(chroma, 20, 60))  # blues look violet sooner where they are pale
-    dark, bright = 1 - _ramp(light, 22, 36), _ramp(light, 66, 82)
-    names = {
-        "black": (1 - colored) * dark * (1 - _ramp(chroma, 4, 9)),  # navy and wine red are nearly black
-        "gray": (1 - colored) * (1 - dark - bright),
-        "white": (1 - colored) * bright,
-        "red": colored * (reds * (1 - rosy) * _ramp(chroma, 24, 36) + magentas * wine * vivid),
-        "orange": colored * oranges * (1 - brownish) * vivid,
-        "yellow": colored * yellows * (1 - brownish) * vivid,
-        "green": colored * _band(hue, 108, 192, 8),
-        "blue": colored * _ramp(hue, 196, 212) * (1 - _ramp(hue, violet - 6, violet + 6)),
-        "purple": colored
-        * (
-            _ramp(hue, violet - 6, violet + 6) * (1 - _ramp(hue, fuchsia - 8, fuchsia + 8))
-            + magentas * wine * (1 - vivid)
-        ),
-        "pink": colored * (magentas * (1 - wine) + reds * rosy),
-        "brown": colored * (reds * (1 - _ramp(chroma, 24, 36)) * (1 - rosy) + (oranges + yellows) * brownish),
-        "tan": colored * (oranges + yellows) * (1 - deep) * (1 - vivid),
-    }
-    weights = np.stack([*(names[name] for name in COLOR_NAMES), np.zeros_like(light)], 1)
-    skin = _band(hue, 30, 72, 6) * _band(light, 28, 88, 5) * _band(chroma, 12, 44, 3)
-    weights /= np.maximum(weights.sum(1, keepdims=True), 1.0)
-    weights[:, _SKIN] = skin
-    return weights.astype(np.float32)
-
-
-@cache
-def _lab_table() -> NDArray[np.float32]:
-    """(32768, 3) Lab of the same colours."""
-    steps = (np.arange(1 << _BITS) + 0.5) * (256 >> _BITS)
-    rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(1, -1, 3)
-    return np.asarray(cv2.cvtColor((rgb / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0])
-
-
-def _codes(pixels: Pixels) -> Codes:
-    """(N,) which row of the tables each pixel is."""
-    flat = pixels.reshape(-1, 3).astype(np.int32) >> (8 - _BITS)
-    return np.asarray((flat[:, 0] << (2 * _BITS)) | (flat[:, 1] << _BITS) | flat[:, 2])
-
-
-def shares_of(pixels: Pixels) -> Shares:
-    """(13,) how much of the pixels, (..., 3) RGB, goes by each name of COLOR_NAMES and by skin."""
-    return np.asarray(names_table()[_codes(pixels)].mean(0, dtype=np.float64))
-
-
 class _Beside:
     """What lies beside a box: which colours it has."""
 
     def __init__(self, pixels: Pixels) -> None:
-        codes = _codes(pixels)
-        self.median = np.median(_lab_table()[codes], 0) if len(codes) else None
+        codes = codes_of(pixels)
+        self.median = np.median(lab_table()[codes], 0) if len(codes) else None
         """(3,) Lab, the middle of each; None where the box goes from edge to edge."""
-        self._cells = np.bincount(_cells(codes), minlength=512).reshape(8, 8, 8) > 0.01 * len(codes)
+        shares = np.bincount(_cells(codes), minlength=512).reshape(8, 8, 8) / max(len(codes), 1)
+        self._cells = shares > 0.01
+        common = shares > 0.04  # of such colours, those a little lighter or darker are there as well
+        for axis in range(3):
+            grown = common.copy()
+            for step in (slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1)):
+                onto, of = ((slice(None),) * axis + (part,) for part in step)
+                grown[onto] |= common[of]
+            self._cells |= grown
 
     def holds(self, codes: Codes) -> NDArray[np.bool_]:
         """(N,) whether a colour like it takes over a hundredth of what is beside."""
@@ -173,7 +94,7 @@ class PhotoColors:
         """`image`: (height, width, 3) RGB."""
         self.image, self.options = image, options or ColorOptions()
         height, width = image.shape[:2]
-        sparse = _lab_table()[_codes(image[:: height // 64 + 1, :: width // 64 + 1])]
+        sparse = lab_table()[codes_of(image[:: height // 64 + 1, :: width // 64 + 1])]
         self.tint = np.median(sparse, 0)
         """(3,) Lab, the middle of each."""
         self.white = float(np.percentile(sparse[:, 0], 97))
@@ -188,7 +109,7 @@ class PhotoColors:
 
     def without(self, box: Box) -> frozenset[str]:
         """Colours that hardly a pixel of the box goes by, even in another light."""
-        shares = names_table()[_codes(self._part(box, 0.05, 0.0, 0.95, 1.0)), :_SKIN].mean(0, dtype=np.float64)
+        shares = names_table()[codes_of(self._part(box, 0.05, 0.0, 0.95, 1.0)), :SKIN].mean(0, dtype=np.float64)
         return frozenset(np.array(COLOR_NAMES)[shares < self.options.trace].tolist())
 
     def person(self, box: Box) -> tuple[str | None, str | None]:
@@ -202,8 +123,11 @@ class PhotoColors:
         if wide < self.options.side or high < 1.4 * self.options.side:
             return None, None
         beside = _Beside(self._beside(box))
-        if y2 > self.image.shape[0] * 0.98:  # cut off by the picture's edge: the head takes more of the box
-            return self._worn(box, (0.25, 0.45, 0.75, 0.75), beside), None
+        if y2 > self.image.shape[0] * 0.98:  # cut off by the picture's edge: who knows where
+            upper = self._worn(box, (0.25, 0.5, 0.75, 0.78), beside)
+            if high > 1.4 * wide and upper != self._worn(box, (0.25, 0.28, 0.75, 0.5), beside):
+                upper = None
+            return upper, None
         if high < 1.6 * wide:
             return self._worn(box, (0.25, 0.28, 0.75, 0.5), beside), None
         upper = self._worn(box, (0.25, 0.22, 0.75, 0.45), beside)
@@ -213,29 +137,31 @@ class PhotoColors:
         """The colour of most of a thing; None for kinds that are of many colours, or that boxes hold little of."""
         region = _REGIONS.get(name)
         x1, y1, x2, y2 = box
-        if region is None or min(x2 - x1, y2 - y1) < self.options.side:
+        if region is None or self.colorless or min(x2 - x1, y2 - y1) < self.options.side:
             return None
-        return self._name(_codes(self._part(box, *region)), _Beside(self._beside(box)))
+        return self._name(codes_of(self._part(box, *region)), _Beside(self._beside(box)))
 
     def _worn(self, box: Box, part: Part, beside: _Beside) -> str | None:
         """The colour of a part of a box, skin and what looks as it does beside the box left out."""
-        codes = _codes(self._part(box, *part))
+        codes = codes_of(self._part(box, *part))
         kept = codes[~beside.holds(codes)]
-        clothes = kept[names_table()[kept, _SKIN] < 0.5]
+        clothes = kept[names_table()[kept, SKIN] < 0.5]
         if len(clothes) < max(self.options.seen * len(codes), self.options.skin * len(kept), 6):
             return None
         name = self._name(clothes, beside)
+        if name is not None and names_table()[codes, COLOR_NAMES.index(name)].mean() < self.options.whole:
+            return None  # a scarf, or what is seen past an arm
         # Brown and tan may be skin after all, and most of what is gray on people is black or white in some light.
         return None if name in ("brown", "tan", "gray") else name
 
     def _name(self, codes: Codes, beside: _Beside) -> str | None:
         """The name of a region's colour, where it is sure and the region is no part of what is beside it."""
-        options, shares = self.options, names_table()[codes].mean(0, dtype=np.float64)[:_SKIN]
+        options, shares = self.options, names_table()[codes].mean(0, dtype=np.float64)[:SKIN]
         best = int(shares.argmax())
         name = COLOR_NAMES[best]
         if shares[best] < _LEAST.get(name, options.share) or shares[_OTHERS[best]].max() > options.second:
             return None
-        own = np.median(_lab_table()[codes], 0)
+        own = np.median(lab_table()[codes], 0)
         if beside.median is not None:
             away = own - beside.median
             if np.linalg.norm(away) < options.contrast or (name == "black" and abs(away[0]) < options.dim):
@@ -278,7 +204,7 @@ _MIDDLE = (0.25, 0.25, 0.75, 0.75)
 _BODY = (0.2, 0.45, 0.8, 0.78)
 """Below the windows and above the wheels."""
 _REGIONS: dict[str, Part] = {
-    **dict.fromkeys(("car", "truck", "bus", "train"), _BODY),
+    **dict.fromkeys(("car", "truck", "bus"), _BODY),
     "boat": (0.2, 0.55, 0.8, 0.9),
     "umbrella": (0.2, 0.1, 0.8, 0.5),
     "motorcycle": (0.3, 0.35, 0.7, 0.65),
