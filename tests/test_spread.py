@@ -86,6 +86,17 @@ def test_two_processes_go_on_to_the_very_same_weights(scale, runs, tmp_path):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_parts_of_weights_are_measured_by_their_mean_and_learn_on_as_if_nobody_had_looked(runs, tmp_path):
+    watched = {"held_out": [{"source": "scenes"}], "eval_every": 2, "eval_lessons": 2}
+    together(tmp_path / "fsdp", scale="fsdp", micro_batch=1, **HOW, **watched)
+    one, other = (weights(folder / "model") for folder in (tmp_path / "fsdp", runs / "fsdp"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    run(tmp_path / "alone", **HOW, **watched)
+    measured = [losses(tmp_path / how, key="held_out_loss") for how in ("fsdp", "alone")]
+    assert len(measured[0]) == 2
+    assert measured[0] == pytest.approx(measured[1], abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("options", "changes"),
     [

@@ -151,10 +151,10 @@ def _one_of(number: int, processes: int, port: int, out: Path, changes: dict) ->
     os._exit(0)
 
 
-def losses(out: Path, stage: str = "ground") -> list[float]:
-    """The loss of each line of a stage's log."""
+def losses(out: Path, stage: str = "ground", key: str = "loss") -> list[float]:
+    """The loss, or another figure, of each line of a stage's log that has it."""
     lines = [json.loads(line) for line in (out / stage / "log.jsonl").read_text().splitlines()]
-    return [line["loss"] for line in lines if "loss" in line]
+    return [line[key] for line in lines if key in line]
 
 
 if __name__ == "__main__":

@@ -245,7 +245,8 @@ class Recipe:
     clip: float = 1.0
     """Longest gradient."""
     ema: float = 0.0
-    """Share of the old in the running mean of the weights that is saved, such as 0.999; 0: the weights themselves."""
+    """Share of the old in the running mean of the weights, which is then measured and saved, such as 0.999; 0: the
+    weights themselves."""
     bf16: bool = True
     """Compute in bfloat16 where it is safe; weights that move stay in float32."""
     gradient_checkpointing: bool = False
