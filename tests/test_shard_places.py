@@ -128,3 +128,12 @@ def test_counts_are_remembered_of_a_file_and_not_of_its_name(tmp_path, monkeypat
         os.utime(path, (count, count))
         assert path.stat().st_size == size
         assert [shard.count for shard in counted(find_shards(path.name), tmp_path / "cache")] == [count]
+
+
+def test_a_shard_of_another_size_than_its_index_says_is_counted(tmp_path):
+    paths = write_shards(tmp_path, [3, 2])
+    shards = [Shard(str(path), count, path.stat().st_size) for path, count in zip(paths, (3, 2), strict=True)]
+    index = write_shard_index(tmp_path, shards, "a")
+    write_shards(tmp_path, [30])
+    for pattern in (str(tmp_path), str(index)):
+        assert [shard.count for shard in counted(find_shards(pattern), tmp_path / "cache")] == [30, 2]

@@ -164,3 +164,13 @@ def test_sizes_of_folders_and_links_are_no_bytes(tmp_path):
             info.type, info.size, info.linkname = kind, 3, "f/1.jpg"
             tar.addfile(info, io.BytesIO(b"abc") if kind == b"0" else None)
     assert told(tmp_path / "a.tar") == [("f/1", ["jpg"]), ("f/3", ["jpg"])]
+
+
+@pytest.mark.parametrize("files", [FILES[:1] * 3, [("000.jpg", b"k" * 1300), ("000.json", b"{}")], FILES[2:]])
+def test_an_index_of_a_tar_that_lay_there_before_is_passed_over(tmp_path, files):
+    path = write_tar(tmp_path / "a.tar", FILES[:2])
+    write_index(path, members_of(path))
+    write_tar(path, files)
+    found = members_of(path)
+    path.with_suffix(".idx").unlink()
+    assert found == members_of(path)

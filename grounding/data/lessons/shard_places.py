@@ -65,14 +65,14 @@ def find_shards(pattern: str, root: str | None = None) -> list[Shard]:
         listed = _listed(place)
         if not listed:
             raise InputError(f"{place} is no index of shards, or lists none")
-        return listed
+        return [_as_it_is(shard) for shard in listed]
     names = [name for spelt in _spelt(place) for name in _found(spelt)]
     if not names:
         raise InputError(f"there are no shards {pattern!r}{f' in {root}' if root else ''}: give another pattern")
     known = {
         shard.place: shard for folder in {_folder(name) for name in names} for shard in _listed(f"{folder}/{INDEX}")
     }
-    return [known.get(name, Shard(name)) for name in names]
+    return [_as_it_is(known.get(name, Shard(name))) for name in names]
 
 
 def counted(
@@ -282,6 +282,14 @@ def _entry(entry: dict[str, Any], folder: str) -> Shard:
         raise ValueError(f"an index at an address names {url!r:.60} on this machine")
     place = url if is_address(url) or os.path.isabs(url) else f"{folder}/{url}" if folder != "." else url
     return Shard(place, count, size if isinstance(size, int) else None)
+
+
+def _as_it_is(shard: Shard) -> Shard:
+    """The shard, without a count where the file on this machine has another size than its index says."""
+    with suppress(OSError):  # one that is not there is told by whoever opens it
+        if shard.size is not None and not is_address(shard.place) and os.path.getsize(shard.place) != shard.size:
+            return Shard(shard.place)
+    return shard
 
 
 def _remembered(memory: Path) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def members_of(path: Path) -> TarMembers:
     try:
         size = path.stat().st_size
         index = path.with_suffix(".idx")
-        if index.is_file() and (found := _of_index(index, size)):
+        if index.is_file() and (found := _of_index(index, path, size)):
             return found
         with path.open("rb") as stream:
             if not size:
@@ -213,16 +213,27 @@ def _pax(data: bytes) -> dict[str, str]:
 # ---- DALI's index
 
 
-def _of_index(path: Path, size: int) -> TarMembers | None:
-    """What an index says; None where it is no such index or speaks of bytes that the tar has not."""
+def _of_index(index: Path, tar: Path, size: int) -> TarMembers | None:
+    """What an index says; None where it is no such index or that of another tar, such as one that lay there before."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = index.read_text(encoding="utf-8").splitlines()
         version, count = lines[0].split()
         if version != _INDEX or int(count) != len(lines) - 1:
             return None
-        return TarMembers(tuple(_of_line(line.split(" "), size) for line in lines[1:]))
+        samples = tuple(_of_line(line.split(" "), size) for line in lines[1:])
+        last = max((part for sample in samples for part in sample.parts), key=lambda part: part.offset)
+        return TarMembers(samples) if _is_last(last, tar) else None
     except (OSError, ValueError, IndexError):  # such as names with blanks in them: the headers tell it all the same
         return None
+
+
+def _is_last(part: Part, tar: Path) -> bool:
+    """Whether a header stands in front of it that tells its size, and the tar's end behind it."""
+    with tar.open("rb") as stream:
+        stream.seek(part.offset - BLOCK)
+        header = stream.read(BLOCK)
+        stream.seek(part.size + -part.size % BLOCK, os.SEEK_CUR)
+        return _adds_up(header) and _number(header[124:136]) == part.size and not stream.read(BLOCK).strip(b"\0")
 
 
 def _of_line(fields: list[str], size: int) -> TarSample:
