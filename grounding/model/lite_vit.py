@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -161,7 +162,7 @@ class GroundingLiteVisionModel(PreTrainedModel):
         Each batch normalization goes into the convolution before it. Raises CheckpointError where the tensors are of
         another variant.
         """
-        layers = [("_conv_stem", "_bn0", self.stem)]
+        layers: list[tuple[str, str, Any]] = [("_conv_stem", "_bn0", self.stem)]
         number = 0
         for stage in self.stages:
             for block in stage.children():
