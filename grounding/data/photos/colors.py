@@ -44,8 +44,10 @@ class ColorOptions:
     """Of the region's pixels that may go by a name that contradicts it."""
     seen: float = 0.35
     """Of a person's region that must look unlike what is beside the box, and be no skin."""
+    own: float = 0.45
+    """Of another thing's region that must look unlike what is beside the box, to be measured without the rest."""
     whole: float = 0.36
-    """Of a person's region, whatever else is in it, that must go by the name."""
+    """Of a region, whatever else is in it, that must go by the name."""
     skin: float = 0.5
     """Of what looks unlike it, that must be no skin."""
     trace: float = 0.015
@@ -139,7 +141,21 @@ class PhotoColors:
         x1, y1, x2, y2 = box
         if region is None or self.colorless or min(x2 - x1, y2 - y1) < self.options.side:
             return None
-        return self._name(codes_of(self._part(box, *region)), _Beside(self._beside(box)))
+        beside = _Beside(self._beside(box))
+        codes = codes_of(self._part(box, *region))
+        kept = codes[~beside.holds(codes)]
+        names = {self._name(codes, beside)}
+        if len(kept) > max(self.options.own * len(codes), 6):
+            names.add(self._most_of(codes, self._name(kept, beside)))
+        names.discard(None)
+        found = names.pop() if len(names) == 1 else None
+        return found if found in _COATS.get(name, COLOR_NAMES) else None
+
+    def _most_of(self, codes: Codes, name: str | None) -> str | None:
+        """A name of part of a region where it goes for the region: it may be a scarf, or what is seen past an arm."""
+        if name is None or names_table()[codes, COLOR_NAMES.index(name)].mean() < self.options.whole:
+            return None
+        return name
 
     def _worn(self, box: Box, part: Part, beside: _Beside) -> str | None:
         """The colour of a part of a box, skin and what looks as it does beside the box left out."""
@@ -148,9 +164,7 @@ class PhotoColors:
         clothes = kept[names_table()[kept, SKIN] < 0.5]
         if len(clothes) < max(self.options.seen * len(codes), self.options.skin * len(kept), 6):
             return None
-        name = self._name(clothes, beside)
-        if name is not None and names_table()[codes, COLOR_NAMES.index(name)].mean() < self.options.whole:
-            return None  # a scarf, or what is seen past an arm
+        name = self._most_of(codes, self._name(clothes, beside))
         # Brown and tan may be skin after all, and most of what is gray on people is black or white in some light.
         return None if name in ("brown", "tan", "gray") else name
 
@@ -220,3 +234,10 @@ _REGIONS: dict[str, Part] = {
     ),
 }
 """Where in its box a thing shows its colour: left, top, right and bottom, as shares of the box."""
+_COATS = {
+    **dict.fromkeys(
+        ("bird", "cat", "dog", "horse", "cow", "sheep", "bear"), ("black", "gray", "white", "brown", "tan", "orange")
+    ),
+    **dict.fromkeys(("toilet", "sink", "refrigerator", "oven", "microwave"), ("black", "white")),
+}
+"""The colours that some kinds come in; others are the light's."""
