@@ -1,5 +1,7 @@
 """Photographs' things written out by hand, for the tests of questions about them."""
 
+from dataclasses import replace
+
 from grounding.data.photos.facts import Facts
 from grounding.data.photos.things import PhotoScene, PhotoThing
 
@@ -11,7 +13,7 @@ def thing(name: str, *box: float, color: str | None = None, **more: object) -> P
 
 def scene(*things: PhotoThing) -> PhotoScene:
     """A photograph 100 px square that holds these things, numbered."""
-    numbered = [PhotoThing(i, t.name, t.box, t.color, t.upper, t.lower, t.sure, t.score) for i, t in enumerate(things)]
+    numbered = [replace(each, index=index) for index, each in enumerate(things)]
     return PhotoScene(100, 100, tuple(numbered))
 
 
@@ -20,7 +22,7 @@ def facts(*things: PhotoThing) -> Facts:
 
 
 def row_of_people() -> PhotoScene:
-    """Four people in a row, in red, white and black and one unsure; a dog before the second, the first with umbrella."""
+    """Four people in a row, in red, white and black and one unsure; the second with a dog, the first an umbrella."""
     return scene(
         thing("person", 4, 20, 20, 90, upper="red", lower="blue"),
         thing("person", 28, 22, 44, 92, upper="white", lower="black"),

@@ -111,7 +111,7 @@ def missing_name(
     for _ in range(14):
         if exotic:
             word = _OTHERS.draw(rng)
-            if not _SAFE_WITHOUT.get(word, frozenset()) & facts.of_class.keys():
+            if not _SAFE_WITHOUT.get(word, frozenset()) & facts.present:
                 return word
             continue
         name = rng.choices(_CANDIDATES, cum_weights=_BOUNDS)[0]
@@ -121,7 +121,7 @@ def missing_name(
         if near or rng.random() > kin:
             word = word_for(name, rng) if rng.random() < usual else name
             meant = readings(word, name)
-            if not (meant.always | meant.unsure) & facts.of_class.keys():
+            if not (meant.always | meant.unsure) & facts.present:
                 return word
     return None
 
@@ -129,7 +129,7 @@ def missing_name(
 def may_be_missing(facts: Facts, name: str) -> bool:
     """Whether a class may be said not to be there: nothing of it or like it is, and it would have been found."""
     known = NAMES[name]
-    if name in facts.of_class or known.alike & facts.of_class.keys():
+    if name in facts.present or known.alike & facts.present:
         return False
     return not (known.elusive and (known.places & facts.places or "anywhere" in known.places))
 
@@ -194,19 +194,17 @@ def no_such_color(facts: Facts, rng: Random) -> Draft | None:
 
 
 def _none_wears(facts: Facts, color: str) -> bool:
-    """Whether nobody might be said to wear the colour: of everyone both halves are known, and others."""
+    """Whether nobody might be said to wear the colour: hardly a pixel of anybody goes by it."""
     people = indices(facts.persons)
-    if not people or len(people) > 5:
+    if not people or len(people) > 6:
         return False
     for i in people:
         thing = facts.things[i]
-        if (
-            thing.upper is None
-            or may_be(color, thing.upper)
-            or (thing.lower is not None and may_be(color, thing.lower))
-        ):
+        measured = tuple(part for part in (thing.upper, thing.lower) if part is not None)
+        if any(may_be(color, part) for part in measured):
             return False
-        if facts.area[i] < 0.01 or (thing.lower is None and facts.h[i] > 1.2 * facts.w[i]):
+        # Of someone small or of whom only half is measured, nothing less than the pixels will do.
+        if color not in thing.without and (len(measured) < 2 or facts.area[i] < 0.03):
             return False
     return True
 
@@ -257,7 +255,7 @@ def no_such_company(facts: Facts, rng: Random) -> Draft | None:
 def _plainly_missing(facts: Facts, name: str) -> bool:
     """Whether nobody here has such a thing: small ones are missed, so only beside large people, and out of place."""
     known = NAMES[name]
-    if name in facts.of_class or known.alike & facts.of_class.keys():
+    if name in facts.present or known.alike & facts.present:
         return False
     return not known.elusive or not known.places & facts.places
 
@@ -297,7 +295,7 @@ def too_few(facts: Facts, rng: Random) -> Draft | None:
         return None
     if facts.names[index] == "person" and min(facts.area[i] for i in indices(noun.mask)) < 0.05:
         return None
-    word = ("second", "third", "fourth", "fifth", "sixth")[number + rng.choice((0, 1)) - (number > 1 and 0)]
+    word = ("second", "third", "fourth", "fifth")[number - 1 + rng.choice((0, 0, 1))]
     side = rng.choice(("left", "right"))
     text = rng.choice((f"{word} {noun.words} from {side}", f"{word} {noun.words} from the {side}"))
     return Draft("locate", finished(text, rng), detail="too few")

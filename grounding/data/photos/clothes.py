@@ -52,7 +52,7 @@ _BOTH_TAILS = Words(
     "in C G and D K 10, with C G and D K 4, in C G D K 3, wearing C G and D K 3, C G D K 3, "
     "in C and D 1.5, in C G with D K 1.5"
 )
-_HEADLESS_BOTH = Words("C G D K 10, C G and D K 6, C G, D K 3")
+_HEADLESS_BOTH = Words("C G D K 10, C G and D K 6, C G with D K 2")
 _ANIMALS = frozenset(("cat", "dog", "horse", "sheep", "cow", "bird", "bear", "elephant", "teddy bear"))
 
 
@@ -170,14 +170,12 @@ def _worn(
         garment = garment if garment != "" else "clothes"
     filled = []
     for part in pattern.split(" "):
-        comma = "," if part.endswith(",") else ""
-        part = part.rstrip(",")
         if part == "A":
             plural = garment.endswith(("s", "clothing", "attire", "gear"))
             part = f"{color} {garment}" if plural else a(f"{color} {garment}")
         else:
             part = {"C": color, "G": garment, "D": other, "K": below, "H": noun.words}.get(part, part)
-        filled.append(part + comma)
+        filled.append(part)
     text = " ".join(filled)
     mask &= noun.mask
     if bare:

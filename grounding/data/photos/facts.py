@@ -13,7 +13,7 @@ from random import Random
 
 from grounding.data.photos.names import KINDS, Readings, is_plural, kind_readings, readings, word_for, words_of
 from grounding.data.photos.people import ANYONE, GROWN, SMALL
-from grounding.data.photos.things import PhotoScene
+from grounding.data.photos.things import PhotoScene, PhotoThing
 
 TINY = 0.12
 """A thing under this share of another's area is background beside it: nobody counts it when saying "the left one"."""
@@ -84,14 +84,18 @@ class Facts:
             self.of_class[thing.name] = self.of_class.get(thing.name, 0) | 1 << index
             if thing.sure:
                 self.sure |= 1 << index
+        self.present = frozenset((*self.of_class, *scene.faint))
+        """Classes that are never said to be missing."""
         self.persons = self.of_class.get("person", 0)
         self.stature = self._statures()
         """Of each thing: 1 for a person who looks grown beside smaller ones, -1 for such a smaller one, else 0."""
         self.worth = self._worths()
         """How likely someone is to ask about each thing; 0 for unsure ones."""
-        self.places = frozenset(place for name in self.of_class for place in words_of(name).places)
+        self.places = frozenset(place for name in self.present for place in words_of(name).places)
         self.ties_known: list[Tie] | None = None
         """What roles.ties found; None before it was asked."""
+        self.colorful = sum(1 << t.index for t in self.things if t.color or t.upper or t.lower)
+        """Things of which some colour is known."""
         self._meant: dict[tuple[str, str], int] = {}
         self._colored: dict[tuple[str, str], int] = {}
 
@@ -106,7 +110,7 @@ class Facts:
             # People ask about what is large enough to click on, mostly about people, and where there is a choice.
             worth = min(max(self.area[index] / 0.05, 0.08), 1.0)
             if thing.name == "person":
-                worth *= 4.0
+                worth *= 3.4
             elif thing.name in ("dining table", "bed"):
                 worth *= 0.5
             if self.of_class[thing.name].bit_count() > 1:
@@ -203,7 +207,7 @@ class Facts:
                     seen = (thing.lower,)
                 else:
                     seen = (thing.upper, thing.lower)
-                if any(may_be(color, other) for other in seen):
+                if any(may_be(color, other) for other in seen) and not _lacks(thing, color):
                     mask |= 1 << index
             self._colored[key] = mask
         return mask
@@ -216,10 +220,23 @@ class Facts:
         high = min(self.y2[one], self.y2[other]) - max(self.y1[one], self.y1[other])
         return wide * high if wide > 0 and high > 0 else 0.0
 
+    def contrasted(self, mask: int, index: int) -> bool:
+        """Whether another sure thing of the mask stands beside thing `index`, so that "left" and "big" tell them apart.
+
+        Where all others are unsure or background, there may be nothing to tell it from.
+        """
+        return bool(self.foreground(mask & self.sure, index) & ~(1 << index))
+
     def foreground(self, mask: int, beside: int) -> int:
         """Things of the mask that are not background beside thing `beside`."""
         least = TINY * self.area[beside]
         return sum(1 << i for i in indices(mask) if self.area[i] >= least)
+
+
+def _lacks(thing: PhotoThing, color: str) -> bool:
+    """Whether hardly a pixel of the thing could be called this colour."""
+    shade = SHADES.get(color)
+    return color in thing.without if shade is None else shade <= thing.without
 
 
 def may_be(color: str, other: str | None) -> bool:

@@ -100,7 +100,7 @@ def count(facts: Facts, rng: Random) -> Draft | None:
     rng.shuffle(names)
     for name in names[:3]:
         members = whole_class(facts, name)
-        if not members or (members.bit_count() == 1 and rng.random() < 0.6):
+        if not members or (members.bit_count() == 1 and rng.random() < 0.85):
             continue
         plural = PEOPLE.draw(rng) if name == "person" else many(words_of(name).words[0])
         phrase = f"the {plural}" if rng.random() < 0.15 and plural != "everyone" else plural

@@ -80,7 +80,7 @@ def sentence(facts: Facts, rng: Random) -> Draft | None:
         clauses = _ordered(clauses)
         sided = any(side in " ".join(clauses) for side in (" left", " right", "above", "below", "under"))
         placed = None if sided else _place(facts, index, mask, rng)
-        if placed is not None and (mask != 1 << index or rng.random() < 0.25):
+        if placed is not None and (facts.contrasted(mask, index) or rng.random() < 0.25):
             words, mask = placed
             clauses.insert(rng.choice((0, len(clauses), len(clauses))), words)
         if mask != 1 << index or not clauses:
@@ -172,7 +172,7 @@ def _pose(facts: Facts, index: int, rng: Random) -> str | None:
 def _place(facts: Facts, index: int, mask: int, rng: Random) -> Clause | None:
     """Where the thing stands among all of the mask: words that only it fits."""
     found: list[tuple[str, float]] = list(where_is(facts, mask, index, rng))
-    if mask.bit_count() > 1:
+    if facts.contrasted(mask, index):
         if ordering.nearest(facts, mask) == index:
             found.append(("nearest", 1.5))
         if ordering.farthest(facts, mask) == index:

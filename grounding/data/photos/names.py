@@ -120,7 +120,7 @@ spoon: spoon, ladle, serving spoon, tablespoon
     ~ fork, knife / silverware, utensil / dining home kitchen / elusive
 bowl: bowl, dish, plate, bowl of food, soup, container
     ~ cup, frisbee, sink, vase / dish / dining home kitchen / elusive
-banana: banana, bananas, bunch of bananas, nana, banana bunch, plantain
+banana: banana, bananas, bunch of bananas, banana bunch, plantain
     ~ hot dog / fruit, food / dining home kitchen market
 apple: apple, apples
     ~ donut, orange, sports ball / fruit, food / dining home kitchen market
@@ -150,7 +150,7 @@ bed: bed, mattress, bunk, bunk bed, covers
     ~ bench, chair, couch, dining table / furniture / home
 dining table: table, dining table, table top, tabletop, desk, counter, dinner table, wooden table
     ~ bed, bench, couch / furniture / dining home kitchen office / elusive
-toilet: toilet, commode, potty, john, toilet bowl, toilet seat, urinal, loo
+toilet: toilet, commode, potty, toilet bowl, toilet seat, urinal, loo
     ~ bowl, chair, sink / - / bathroom
 tv: tv, television, screen, monitor, computer screen, computer monitor, tv screen, computer, t.v.
     ~ cell phone, laptop, microwave, oven / electronics, device / home office

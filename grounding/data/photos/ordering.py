@@ -173,7 +173,7 @@ def _most(facts: Facts, mask: int, values: list[float], ratio: float) -> int | N
 
 def nearest(facts: Facts, mask: int) -> int | None:
     """The thing of the mask nearest to the camera: much larger than the rest, and its foot as low as any."""
-    chosen = biggest(facts, mask, ratio=1.7)
+    chosen = biggest(facts, mask, ratio=1.55)
     if chosen is None:
         return None
     floor = max(facts.y2[i] for i in indices(mask))
@@ -183,7 +183,7 @@ def nearest(facts: Facts, mask: int) -> int | None:
 def farthest(facts: Facts, mask: int) -> int | None:
     """The thing of the mask farthest from the camera: much smaller than the rest, and its foot higher."""
     members = indices(mask)
-    chosen = smallest(facts, mask, ratio=1.8)
+    chosen = smallest(facts, mask, ratio=1.65)
     if chosen is None or any(i != chosen and facts.y2[i] < facts.y2[chosen] + 0.04 for i in members):
         return None
     return chosen

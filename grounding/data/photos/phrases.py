@@ -63,7 +63,9 @@ def pool(facts: Facts) -> int:
     """What bare words like "left one" are about: the only class with several things, or people where they rule."""
     largest = max(facts.area)
     several = [
-        mask for mask in facts.of_class.values() if sum(facts.area[i] >= 0.12 * largest for i in indices(mask)) >= 2
+        mask
+        for mask in facts.of_class.values()
+        if sum(facts.area[i] >= 0.12 * largest for i in indices(mask & facts.sure)) >= 2
     ]
     if len(several) == 1:
         return facts.meant_by("", facts.names[indices(several[0])[0]])
@@ -78,12 +80,13 @@ def pool(facts: Facts) -> int:
 def where_is(facts: Facts, mask: int, index: int, rng: Random) -> list[tuple[str, float]]:
     """Places that only this thing of the mask certainly has, with how readily each is named."""
     found: list[tuple[str, float]] = []
-    alone = mask == 1 << index
+    alone = not facts.contrasted(mask, index)
+    person = facts.names[index] == "person"
     for side in ordering.SIDES:
         weight = 1.0
         if side in ("top", "bottom"):
             # Of people it is rarely said that they are at the top, even where they are.
-            if rng.random() > (0.3 if facts.names[index] == "person" else 0.75):
+            if rng.random() > (0.22 if person else 0.7):
                 continue
             weight = 0.25
         if alone:
@@ -95,7 +98,7 @@ def where_is(facts: Facts, mask: int, index: int, rng: Random) -> list[tuple[str
         if ordering.extreme(facts, mask, side) == index:
             found.append((side, weight))
     for corner in ordering.CORNERS:
-        if ordering.in_corner(facts, mask, corner, index):
+        if (not person or rng.random() < 0.5) and ordering.in_corner(facts, mask, corner, index):
             found.append((corner, 0.5 if not alone else 0.25))
     if ordering.middle(facts, mask) == index:
         found.append(("middle", 1.3))
@@ -130,7 +133,8 @@ def side(facts: Facts, rng: Random) -> Draft | None:
         if index is None:
             return None
         said, mask = called(facts, index, rng, color=0.22)
-        if mask == 1 << index and rng.random() < 0.5:
+        if rng.random() < 0.6 and not facts.contrasted(mask, index):
+            # Where there is one of a kind, few say where it is.
             continue
         placement = place_of(facts, said, mask, index, rng)
         if placement is not None:
@@ -211,7 +215,7 @@ def size_order(facts: Facts, rng: Random) -> Draft | None:
         if index is None:
             return None
         said, mask = called(facts, index, rng, color=0.12, headless=0.0)
-        if mask.bit_count() < 2:
+        if not facts.contrasted(mask, index):
             continue
         person = facts.names[index] == "person"
         choices: list[tuple[str, float]] = []
@@ -274,7 +278,7 @@ def near(facts: Facts, rng: Random) -> Draft | None:
         if index is None:
             return None
         said, mask = called(facts, index, rng, color=0.15, headless=0.15)
-        if mask.bit_count() < 2:
+        if not facts.contrasted(mask, index):
             continue
         if ordering.nearest(facts, mask) == index:
             before, after, bare, detail = _CLOSE_BEFORE, _CLOSE_AFTER, ("front", "closest", "closest one"), "nearest"
@@ -340,8 +344,8 @@ def _row(facts: Facts, said: Said, mask: int, index: int, rng: Random) -> Draft 
 
 def color(facts: Facts, rng: Random) -> Draft | None:
     """For example "red shirt", "guy in white", "white car", "woman in black shirt on left"."""
-    for _ in range(5):
-        index = facts.pick(rng, facts.everything)
+    for _ in range(6):
+        index = facts.pick(rng, facts.colorful)
         if index is None:
             return None
         found = colored(facts, index, rng, headless=0.42)
@@ -353,6 +357,6 @@ def color(facts: Facts, rng: Random) -> Draft | None:
         found_place = place_of(facts, said, mask, index, rng)
         if found_place is not None:
             return locate(facts, finished(found_place[0], rng, the=0.12), index, f"color, {found_place[1]}")
-        if mask.bit_count() > 1 and ordering.nearest(facts, mask) == index:
+        if facts.contrasted(mask, index) and ordering.nearest(facts, mask) == index:
             return locate(facts, finished(f"{said.text()} {_CLOSE_AFTER.draw(rng)}", rng), index, "color, nearest")
     return None

@@ -279,7 +279,8 @@ def relation(facts: Facts, rng: Random) -> Draft | None:
         if known and roll < 0.5:
             draft = _person_with(facts, rng, rng.choice(known))
         elif known and roll < 0.62:
-            draft = _thing_of(facts, rng, rng.choice(known))
+            tie = rng.choice(known)
+            draft = _thing_of(facts, rng, tie) if facts.sure >> tie.thing & 1 else None
         else:
             draft = _stands(facts, rng)
         if draft is not None:

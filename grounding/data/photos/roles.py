@@ -27,8 +27,10 @@ class Manner:
     """What only the one so tied is called."""
 
 
-_HOLD = "with O 30, holding O 22, carrying O 5, w O 0.7, w/ O 1.5, has O 1, holding onto O 0.5, "
-"that has O 0.5, using O 0.7, with O in hand 1"
+_HOLD = (
+    "with O 30, holding O 22, carrying O 5, w O 0.7, w/ O 1.5, has O 1, holding onto O 0.5, "
+    "that has O 0.5, using O 0.7, with O in hand 1"
+)
 _RIDE = "on O 36, riding O 24, riding 5, that is riding O 0.4, on top of O 1"
 _SIT = "on O 20, sitting on O 24, sitting 6, seated on O 2, seated 1, sitting in O 5, sitting down 2"
 _EAT = "eating 10, eating O 12, with O 10, holding O 8, having O 0.5, about to eat O 0.4"
@@ -157,6 +159,10 @@ MANNERS: dict[str, Manner] = {
 """Class of thing -> how people have to do with it."""
 
 
+_LEAST_SCORE = 0.62
+"""What someone stands on or holds in the right place is likelier to be there than its score alone says."""
+
+
 def tied(facts: Facts, person: int, thing: int, how: str) -> bool:
     """Whether the boxes make it all but certain that this person rides, holds, wears or sits on this thing."""
     left, right = facts.x1[thing], facts.x2[thing]
@@ -225,8 +231,8 @@ def ties(facts: Facts) -> list[Tie]:
                     everyone |= 1 << person
                     anything |= 1 << thing
                     if (
-                        (facts.sure >> person & 1)
-                        and (facts.sure >> thing & 1)
+                        facts.sure >> person & 1
+                        and facts.things[thing].score >= _LEAST_SCORE
                         and tied(facts, person, thing, manner.how)
                     ):
                         strict.append((person, thing))

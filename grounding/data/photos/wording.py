@@ -24,7 +24,7 @@ _LEFT_BARE = Words(
     "left 24, left one 14, one on left 6, the one on the left 6, on left 6, far left 10, leftmost 4, left most 3, "
     "left side 5, on the left 5, one on the left 5, left most one 1, leftmost one 1, the left one 2, far left one 2, "
     "the one on left 2, the left 0.7, one to the left 1, to the left 1.5, on far left 1.5, furthest left 1, lft 0.3, "
-    "all the way left 0.5, on the far left 1.5, very left 0.3, left, 0.2"
+    "all the way left 0.5, on the far left 1.5, very left 0.3"
 )
 _TOP_BEFORE = Words("top 40, upper 12, topmost 2, highest 4, uppermost 0.5, top most 1, top side 0.3, higher 1.5")
 _TOP_AFTER = Words(
