@@ -8,6 +8,7 @@ from grounding.data.augment import AugmentedSource
 from grounding.data.lessons.lesson import Words
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.opening import FORMS, open_source
+from grounding.data.lessons.reading import BadLesson, try_lesson
 from grounding.data.lessons.sources import ListedSource, SceneSource
 from grounding.errors import ConfigError, InputError
 from tests.lesson_files import jpeg, talk
@@ -78,6 +79,18 @@ def test_every_kind_of_file_is_found_below_root(files):
         source = open_source(name, root=files, shuffle=False)
         assert source.size == size
         assert source.lesson(0).pictures[0].open().size == (100, 80)
+
+
+def test_a_bad_row_is_told_by_its_place_in_the_file_whatever_the_order(files):
+    rows = [talk(number) for number in range(4)]
+    rows[1], rows[2] = {"image": "0.png", "what": 1}, {"image": "none.png", "caption": "A cup."}
+    (files / "chat.json").write_text(json.dumps(rows))
+    source = open_source("llava:chat.json", root=files, seed=3)
+    bad = [made for made in (try_lesson(source, ordinal) for ordinal in range(4)) if isinstance(made, BadLesson)]
+    assert {made.message.partition(":")[0]: made.reason for made in bad} == {
+        "row 2 of chat.json": "row unreadable",
+        "row 3 of chat.json": "picture missing",
+    }
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,12 @@ class StreamSource(Source):
             at = int(np.random.default_rng([self.seed, epoch, block]).permutation(len(rows))[at])
         row, number = rows[at], block * self.buffer + at
         id = row.get("id")
-        return self._reader.lesson(row, writable(str(id)) if isinstance(id, str | int) else f"row-{number}", self.find)
+        try:
+            return self._reader.lesson(
+                row, writable(str(id)) if isinstance(id, str | int) else f"row-{number}", self.find
+            )
+        except InputError as error:
+            raise type(error)(f"row {number + 1} of {self.name}: {error}") from error
 
     def _of_block(self, block: int) -> list[Mapping[str, Any]]:
         if self._block is None or self._block[0] != block:

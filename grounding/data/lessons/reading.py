@@ -171,7 +171,7 @@ def _bad(source: str, ordinal: int, lesson: Lesson | None, error: Exception) -> 
         reason = "picture too large"
     elif isinstance(error, ImageError):
         missing = lesson is not None and any(p.key == file and p.missing() for p in lesson.pictures)
-        gone = missing or "there is no file" in str(error)
+        gone = missing or "there is no file" in str(error) or "is not here" in str(error)
         reason = (
             "picture missing" if gone else "picture unreadable" if file or lesson is None else "picture of another size"
         )

@@ -120,4 +120,7 @@ class FileLessons(Sequence[Lesson]):
     def __getitem__(self, index: int) -> Lesson:  # type: ignore[override]  # no slices
         row = self.rows[index]
         id = row.get("id")
-        return self._make(row, writable(str(id)) if isinstance(id, str | int) else str(index + 1), self._find)
+        try:
+            return self._make(row, writable(str(id)) if isinstance(id, str | int) else str(index + 1), self._find)
+        except InputError as error:
+            raise type(error)(f"row {index + 1} of {self.rows.path.name}: {error}") from error
