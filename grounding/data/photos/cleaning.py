@@ -7,7 +7,7 @@ photographs whose true boxes are known; how well they do there is told by `agree
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from grounding.data.photos.labels import Box, PhotoLabels, WeakBox
 from grounding.errors import InputError
@@ -199,11 +199,6 @@ def _matched(boxes: tuple[WeakBox, ...], true: tuple[WeakBox, ...]) -> dict[int,
         if best is not None:
             matched[place] = best
     return matched
-
-
-def stripped(labels: Mapping[str, PhotoLabels], options: CleanOptions | None = None) -> dict[str, PhotoLabels]:
-    """The labels with nothing but boxes that may be answers."""
-    return {name: replace(found, boxes=clean(found, options).sure) for name, found in labels.items()}
 
 
 _DEFAULT = CleanOptions()

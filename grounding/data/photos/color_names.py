@@ -57,7 +57,7 @@ def names_table() -> NDArray[np.float32]:
     fuchsia = 340 - 20 * _ramp(chroma, 45, 70) * _ramp(light, 42, 55)  # where purple ends and pink begins
     # Where red ends and orange begins: reds that are bright and not the purest are orange sooner.
     tangerine = 45 - 7 * _ramp(light, 48, 58) * (1 - _ramp(chroma, 85, 100))
-    reds, magentas = _band(around, 374, 360 + tangerine - 3, 8), _band(around, fuchsia, 374, 8)
+    reds, magentas = _band(around, 374, 360 + tangerine, 6), _band(around, fuchsia, 374, 8)
     oranges, yellows = _band(hue, tangerine, 76, 8), _band(hue, 76, 106, 8)
     violet = 310 - 12 * (1 - _ramp(chroma, 20, 60))  # blues look violet sooner where they are pale
     dark, bright = 1 - _ramp(light, 22, 36), _ramp(light, 66, 82)
