@@ -72,7 +72,7 @@ class HubServer:
         else:
             self._send(request, *self._made(path, body))
 
-    def _made(self, path: str, body: bytes) -> tuple[int, dict, str]:
+    def _made(self, path: str, body: bytes) -> tuple[int, dict | list, str]:
         """Code, answer, and the hub's own name of the error."""
         if path == "/api/repos/create":
             wanted = json.loads(body)
@@ -90,6 +90,8 @@ class HubServer:
         if not rest or rest[0] == "revision":
             siblings = [{"rfilename": file} for file in repository.files]
             return 200, {"id": name, "private": repository.private, "sha": OID, "siblings": siblings, "tags": []}, ""
+        if rest[0] == "tree":
+            return 200, [{"type": "file", "path": name, "size": 1, "oid": OID} for name in repository.files], ""
         if rest[0] == "preupload":
             files = [file["path"] for file in json.loads(body)["files"]]
             modes = [{"path": file, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for file in files]
@@ -98,11 +100,13 @@ class HubServer:
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     repository.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                elif line["key"] == "deletedFile":
+                    del repository.files[line["value"]["path"]]
             repository.commits += 1
             return 200, {"commitUrl": f"{self.endpoint}/{name}/commit/{OID}", "commitOid": OID, "hookOutput": ""}, ""
         return 404, {"error": f"nothing at {path}"}, "EntryNotFound"
 
-    def _send(self, request: BaseHTTPRequestHandler, code: int, answer: dict, error: str) -> None:
+    def _send(self, request: BaseHTTPRequestHandler, code: int, answer: dict | list, error: str) -> None:
         data = json.dumps(answer).encode()
         request.send_response(code)
         request.send_header("Content-Type", "application/json")

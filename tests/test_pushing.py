@@ -54,6 +54,23 @@ def test_a_repository_that_is_there_is_added_to(hub, folder):
     assert ("POST", "/api/repos/create") not in server.seen
 
 
+def test_weights_that_lay_there_before_are_gone(hub, folder):
+    before = ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "model.safetensors", "log.jsonl")
+    server = hub(repositories={"me/mine": Repository(True, dict.fromkeys(before, b"old"))})
+    push(folder, "me/mine")
+    repository = server.repositories["me/mine"]
+    assert repository.files.keys() == {"log.jsonl", "README.md", "config.json", "model.safetensors"}
+    assert repository.files["model.safetensors"] != b"old"
+    assert repository.commits == 1
+
+
+def test_a_private_repository_is_not_made_public_without_a_word(hub, folder):
+    server = hub(repositories={"me/mine": Repository(True)})
+    with pytest.raises(ConfigError, match="me/mine is private already: leave --public out"):
+        push(folder, "me/mine", public=True)
+    assert not server.repositories["me/mine"].files
+
+
 def test_nothing_goes_to_a_public_repository_unless_that_was_said(hub, folder):
     server = hub(repositories={"me/mine": Repository(False)})
     with pytest.raises(ConfigError, match="me/mine is public already: add --public"):

@@ -10,6 +10,8 @@ from grounding.errors import ConfigError, OutputError
 
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 """Variables of the environment that may hold a token."""
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+"""Files of which a repository keeps none from before: readers would take an old whole file over new shards."""
 HTTP = ("httpx", "httpx2", "httpcore", "httpcore2", "requests")
 """Modules whose errors mean that the hub can't be reached."""
 
@@ -27,9 +29,9 @@ def check_push(name: str) -> str:
 def push(folder: Path, name: str, *, public: bool = False) -> str:
     """Uploads the folder to the model repository `name`, which is made if there is none; its address.
 
-    Private, unless `public`. The token is the environment's HF_TOKEN, the hub that of HF_ENDPOINT. Raises ConfigError
-    where a repository is public already and `public` was not said, OutputError where the hub refuses or can't be
-    reached.
+    Private, unless `public`. Weights that lay there before go with the same commit, other files stay. The token is the
+    environment's HF_TOKEN, the hub that of HF_ENDPOINT. Raises ConfigError where a repository is there already and is
+    not what `public` says, OutputError where the hub refuses or can't be reached.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
@@ -44,7 +46,12 @@ def push(folder: Path, name: str, *, public: bool = False) -> str:
         else:
             if not there.private and not public:
                 raise ConfigError(f"{name} is public already: add --public to push there, or name another repository")
-        api.upload_folder(repo_id=name, folder_path=folder, commit_message="Export of grounding")
+            if there.private and public:
+                raise ConfigError(
+                    f"{name} is private already: leave --public out, and open it to all on the hub itself"
+                )
+        told = "Export of grounding"
+        api.upload_folder(repo_id=name, folder_path=folder, commit_message=told, delete_patterns=list(WEIGHTS))
     except HfHubHTTPError as error:
         raise OutputError(f"the hub refuses {name}: {reason_of(error)}; {folder} holds the export") from error
     except Exception as error:
