@@ -157,7 +157,7 @@ def no_such_name(facts: Facts, rng: Random) -> Draft | None:
     elif roll < 0.17:
         said.before.append(rng.choice(("big", "small", "little", "biggest", "closest", "large", "old")))
     roll = rng.random()
-    if roll < 0.2:
+    if roll < 0.2 and not (said.before and said.before[0].endswith("st")):
         text = placed(said, rng.choice((*ordering.SIDES, "left", "right", "middle", *ordering.CORNERS)), rng)
     elif roll < 0.27:
         index = facts.pick(rng, facts.everything)

@@ -130,15 +130,15 @@ class Facts:
         members = indices(self.persons)
         for small in members:
             for tall in members:
-                # Smaller although no farther away: the feet are as low, or both are cut off below.
-                level = abs(self.y2[small] - self.y2[tall]) < 0.12 and self.y1[small] > self.y1[tall] + 0.08
+                # Smaller although no farther away: the feet are as low, and none are cut off below.
+                level = abs(self.y2[small] - self.y2[tall]) < 0.09 and self.y2[small] < 0.97
                 if level and self.h[tall] > 1.5 * self.h[small] and self.area[small] > 0.1 * self.area[tall]:
                     statures[small] = -1
         for tall in members:
             if statures[tall] == 0 and any(
                 statures[small] < 0
                 and self.h[tall] > 1.5 * self.h[small]
-                and abs(self.y2[small] - self.y2[tall]) < 0.12
+                and abs(self.y2[small] - self.y2[tall]) < 0.09
                 for small in members
             ):
                 statures[tall] = 1

@@ -94,7 +94,7 @@ def detect(facts: Facts, rng: Random) -> Draft | None:
 def count(facts: Facts, rng: Random) -> Draft | None:
     """How many there are, with their boxes; sometimes none."""
     if rng.random() < 0.12:
-        absent = missing_name(facts, rng)
+        absent = missing_name(facts, rng, usual=0.1)
         return None if absent is None else Draft("count", many(absent), detail="zero", text="0")
     names = list(facts.of_class)
     rng.shuffle(names)

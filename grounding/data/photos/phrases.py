@@ -98,6 +98,8 @@ def where_is(facts: Facts, mask: int, index: int, rng: Random) -> list[tuple[str
         if ordering.extreme(facts, mask, side) == index:
             found.append((side, weight))
     for corner in ordering.CORNERS:
+        if alone and sum(ordering.on_side(facts, index, part) for part in corner.split()) < 1.4:
+            continue
         if (not person or rng.random() < 0.5) and ordering.in_corner(facts, mask, corner, index):
             found.append((corner, 0.5 if not alone else 0.25))
     if ordering.middle(facts, mask) == index:
@@ -173,7 +175,7 @@ def ordinal(facts: Facts, rng: Random) -> Draft | None:
         if index is None:
             return None
         said, mask = called(facts, index, rng, color=0.08, headless=0.0)
-        if not 3 <= mask.bit_count() <= 14:
+        if mask.bit_count() > 14 or facts.foreground(mask & facts.sure, index).bit_count() < 3:
             continue
         ways = rng.choices(ordering.SIDES, (10, 10, 1, 1))[0]
         place = ordering.counted_from(facts, mask, ways, index)

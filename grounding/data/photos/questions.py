@@ -38,15 +38,15 @@ SKILLS: dict[str, Builder] = {
 
 MIXTURE: dict[str, float] = {
     "name": 0.09,
-    "side": 0.21,
+    "side": 0.20,
     "ordinal": 0.06,
     "size": 0.05,
     "near": 0.06,
     "color": 0.16,
     "relation": 0.13,
-    "long": 0.09,
+    "long": 0.08,
     "all": 0.02,
-    "absent": 0.08,
+    "absent": 0.10,
     "detect": 0.04,
     "count": 0.01,
     "describe_box": 0.02,
@@ -56,6 +56,8 @@ MIXTURE: dict[str, float] = {
 
 _ALWAYS = ("absent", "detect", "count", "describe_box")
 """Skills that something can be asked of in any photograph: kept to their share where others find little."""
+_SAME = 6
+"""Phrases that mean one thing, at most, among 16: where there is little to ask, less is asked."""
 
 
 def ask(
@@ -81,23 +83,31 @@ def ask(
     canvas = Canvas.identity(scene.width, scene.height)
     asked: dict[tuple[str, ...], SceneSample] = {}
     skills, bounds = list(mixture), list(accumulate(mixture.values()))
-    left = {skill: max(1, round(1.3 * phrases * mixture[skill] / bounds[-1])) for skill in _ALWAYS if skill in mixture}
+    # Skills that always find something keep to their share of what is asked, wherever that begins.
+    due = {skill: rng.random() for skill in _ALWAYS if mixture.get(skill, 0.0) > 0}
+    most = max(_SAME, round(phrases * _SAME / 16))
+    about: dict[int, int] = {}
     for skill in rng.choices(skills, cum_weights=bounds, k=phrases * 4):
         if len(asked) == phrases:
             break
-        if left.get(skill, 1) < 1 and len(skills) > 1:
+        if skill in due and due[skill] >= 1.2 * mixture[skill] / bounds[-1] * (len(asked) + 1):
             continue
         build = SKILLS[skill]
         draft = build(facts, rng) or build(facts, rng)
         if draft is None:
             continue
-        if skill in left:
-            left[skill] -= 1
+        if draft.task == "locate" and len(draft.targets) == 1 and about.get(draft.targets[0], 0) >= most:
+            continue
         # "the red car" and "Red car" are one question; a thing is described once.
         words = draft.phrase.lower().removeprefix("the ").rstrip(".")
         key = (draft.task, f"{draft.targets}" if draft.task == "describe" else words)
-        if key not in asked:
-            asked[key] = _written(draft, skill, facts, codec, canvas)
+        if key in asked:
+            continue
+        asked[key] = _written(draft, skill, facts, codec, canvas)
+        if skill in due:
+            due[skill] += 1
+        for target in draft.targets:
+            about[target] = about.get(target, 0) + 1
     return tuple(asked.values())
 
 
