@@ -12,6 +12,7 @@ from transformers import (
 from grounding.model.configuration import (
     GroundingConfig,
     GroundingLiteVisionConfig,
+    GroundingNanoVisionConfig,
     GroundingPairConfig,
     GroundingPatchesConfig,
     GroundingTextConfig,
@@ -22,6 +23,7 @@ from grounding.model.image_processing import GroundingImageProcessor
 from grounding.model.language import GroundingTextModel
 from grounding.model.lite_vit import GroundingLiteVisionModel
 from grounding.model.modeling import GroundingForConditionalGeneration
+from grounding.model.nano_vit import GroundingNanoVisionModel
 from grounding.model.pair import GroundingPairModel
 from grounding.model.patches import GroundingPatchesModel
 from grounding.model.processing import GroundingProcessor
@@ -29,13 +31,20 @@ from grounding.model.processing import GroundingProcessor
 for _config in (
     GroundingConfig,
     GroundingLiteVisionConfig,
+    GroundingNanoVisionConfig,
     GroundingPairConfig,
     GroundingPatchesConfig,
     GroundingTextConfig,
     GroundingVisionConfig,
 ):
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
-for _encoder in (GroundingVisionModel, GroundingLiteVisionModel, GroundingPatchesModel, GroundingPairModel):
+for _encoder in (
+    GroundingVisionModel,
+    GroundingLiteVisionModel,
+    GroundingNanoVisionModel,
+    GroundingPatchesModel,
+    GroundingPairModel,
+):
     AutoModel.register(_encoder.config_class, _encoder, exist_ok=True)
 AutoModelForCausalLM.register(GroundingTextConfig, GroundingTextModel, exist_ok=True)
 AutoModelForImageTextToText.register(GroundingConfig, GroundingForConditionalGeneration, exist_ok=True)
@@ -51,6 +60,8 @@ __all__ = [
     "GroundingImageProcessor",
     "GroundingLiteVisionConfig",
     "GroundingLiteVisionModel",
+    "GroundingNanoVisionConfig",
+    "GroundingNanoVisionModel",
     "GroundingPairConfig",
     "GroundingPairModel",
     "GroundingPatchesConfig",

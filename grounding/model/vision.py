@@ -17,12 +17,14 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from grounding.errors import ConfigError, InputError
 from grounding.model.configuration import (
     GroundingLiteVisionConfig,
+    GroundingNanoVisionConfig,
     GroundingPairConfig,
     GroundingPatchesConfig,
     GroundingVisionConfig,
 )
 from grounding.model.conv_vit import GroundingVisionModel
 from grounding.model.lite_vit import GroundingLiteVisionModel
+from grounding.model.nano_vit import GroundingNanoVisionModel
 from grounding.model.patches import (
     OUTPUT_ALONE,
     GroundingPatchesModel,
@@ -56,6 +58,8 @@ def build_vision(config: PreTrainedConfig) -> PreTrainedModel:
         return GroundingVisionModel(config)
     if isinstance(config, GroundingLiteVisionConfig):
         return GroundingLiteVisionModel(config)
+    if isinstance(config, GroundingNanoVisionConfig):
+        return GroundingNanoVisionModel(config)
     if isinstance(config, GroundingPatchesConfig):
         return GroundingPatchesModel(config)
     if isinstance(config, GroundingPairConfig):

@@ -1,0 +1,206 @@
+"""Owns our encoder for photographs: the convolutions of a small published detector, then a few ViT blocks.
+
+The network is NanoDet's (R. Lyu, github.com/RangiLyu/nanodet, Apache-2.0) in its form without depthwise convolutions:
+a cross-stage partial backbone, a pyramid that is added up and down, and a convolution for each stride before its boxes.
+Plain convolutions train fast on processors and GPUs alike; batch normalization lies within them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel, initialization
+from transformers.modeling_outputs import BaseModelOutput
+
+from grounding.errors import CheckpointError
+from grounding.model.blocks import Block, Norm, init_linear
+from grounding.model.configuration import GroundingNanoVisionConfig
+from grounding.model.conv_vit import grid_features
+
+PIXEL_MEAN = (103.53, 116.28, 123.675)
+PIXEL_STD = (57.375, 57.12, 58.395)
+"""By which the published network wants pixels normalized: blue, green, red, of 0 to 255."""
+STRIDES = (8, 16, 32)
+LEVEL_WIDTH = 128
+"""Channels of the pyramid."""
+CLASSES, EDGE_BINS = 80, 11
+"""What the published head gives for each cell: scores of COCO's classes, and 4 x 11 logits of how far each edge is."""
+
+
+class LeakyConv(nn.Module):
+    """A 3x3 convolution with a shift, then a leaky rectifier."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels, 3, stride, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.conv(x), 0.1)
+
+
+class PartialBlock(nn.Module):
+    """Half of the channels go through narrow convolutions, and everything stands side by side in the end."""
+
+    def __init__(self, channels: int, repeats: int, stride: int) -> None:
+        super().__init__()
+        self.enter = LeakyConv(channels, channels, stride)
+        half = channels // 2
+        self.narrow = nn.ModuleList(
+            nn.ModuleList([LeakyConv(channels, half), LeakyConv(half, half)]) for _ in range(repeats)
+        )
+        self.leave = LeakyConv(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = x = self.enter(x)
+        for one, two in self.narrow:  # type: ignore[misc]
+            kept = one(x)
+            x = torch.cat([two(kept), kept], 1)
+        return torch.cat([self.leave(x), first], 1)
+
+
+class NanoNetwork(nn.Module):
+    """The published network, up to the features before its boxes, and its boxes for those who want them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = LeakyConv(3, 32, 2)
+        self.stages = nn.ModuleList(
+            [PartialBlock(32, 1, 1), PartialBlock(64, 2, 2), PartialBlock(128, 2, 2), PartialBlock(256, 3, 2)]
+        )
+        self.laterals = nn.ModuleList(nn.Conv2d(width, LEVEL_WIDTH, 1) for width in (128, 256, 512))
+        self.heads = nn.ModuleList(LeakyConv(LEVEL_WIDTH, LEVEL_WIDTH) for _ in STRIDES)
+        self.outputs = nn.ModuleList(nn.Conv2d(LEVEL_WIDTH, CLASSES + 4 * EDGE_BINS, 1) for _ in STRIDES)
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """(B, 3, S, S) blue, green, red, normalized as published -> (B, 128, s, s) at strides 8, 16 and 32."""
+        x = F.max_pool2d(self.stem(pixels), 3, 2, 1)
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        fine, middle, coarse = (lateral(x) for lateral, x in zip(self.laterals, found[1:], strict=True))
+        middle = middle + resized(coarse, middle)
+        fine = fine + resized(middle, fine)
+        middle = middle + resized(fine, middle)
+        coarse = coarse + resized(middle, coarse)
+        return [head(level) for head, level in zip(self.heads, (fine, middle, coarse), strict=True)]
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Every convolution, in the order in which the published graph numbers them."""
+        convs = [self.stem.conv]
+        for stage in self.stages:
+            convs.append(stage.enter.conv)
+            convs += [layer.conv for pair in stage.narrow for layer in pair]
+            convs.append(stage.leave.conv)
+        convs += list(self.laterals)
+        for head, output in zip(self.heads, self.outputs, strict=True):
+            convs += [head.conv, output]
+        return convs
+
+    @torch.no_grad()
+    def load_published(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the weights of `packaged.read_nanodet`: "0.weight" (out, in, k, k) and "0.bias", by the convolution's
+        number. Raises CheckpointError for weights of another network."""
+        convs = self.convolutions()
+        if len(tensors) != 2 * len(convs):
+            raise CheckpointError(f"{len(tensors)} tensors, and NanoDet has {2 * len(convs)}: the file is another's")
+        for number, conv in enumerate(convs):
+            for name, ours in (("weight", conv.weight), ("bias", conv.bias)):
+                theirs = tensors[f"{number}.{name}"]
+                if theirs.shape != ours.shape:
+                    raise CheckpointError(
+                        f"convolution {number}: {name} of shape {tuple(theirs.shape)}, and NanoDet has "
+                        f"{tuple(ours.shape)} there: the file is another network's"
+                    )
+                ours.copy_(theirs)
+
+
+def resized(x: Tensor, like: Tensor) -> Tensor:
+    """(B, C, h, w) of x at the size of another level, between the nearest cells."""
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class GroundingNanoVisionModel(PreTrainedModel):
+    """The network's three levels joined at stride 32, then ViT blocks. A token stands for 32 x 32 px, row by row."""
+
+    config_class = GroundingNanoVisionConfig
+    config: GroundingNanoVisionConfig
+    main_input_name = "pixel_values"
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: GroundingNanoVisionConfig) -> None:
+        super().__init__(config)
+        self.network = NanoNetwork()
+        self.network.outputs.requires_grad_(False)
+        widths = config.level_widths
+        self.reduce = nn.ModuleList(nn.Conv2d(LEVEL_WIDTH, width, 1) for width in widths)
+        cells = [(32 // stride) ** 2 for stride in STRIDES]
+        self.join = nn.Linear(sum(a * b for a, b in zip(cells, widths, strict=True)), config.hidden_size)
+        self.position = nn.Parameter(torch.empty(1, config.grid**2, config.hidden_size))
+        self.blocks = nn.ModuleList(
+            Block(
+                config.hidden_size,
+                config.intermediate_size,
+                config.num_attention_heads,
+                layer,
+                config.num_hidden_layers,
+            )
+            for layer in range(config.num_hidden_layers)
+        )
+        self.norm = Norm(config.hidden_size)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            init_linear(module)
+        elif isinstance(module, nn.Conv2d):
+            initialization.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                initialization.zeros_(module.bias)
+        elif isinstance(module, Norm):
+            initialization.ones_(module.weight)
+        elif isinstance(module, GroundingNanoVisionModel):
+            initialization.copy_(module.position, grid_features(self.config.grid, self.config.hidden_size))
+
+    def levels(self, pixel_values: Tensor) -> list[Tensor]:
+        """(B, 3, S, S) red, green, blue in -1 to 1 -> what NanoNetwork gives."""
+        mean = pixel_values.new_tensor(PIXEL_MEAN).view(1, 3, 1, 1)
+        std = pixel_values.new_tensor(PIXEL_STD).view(1, 3, 1, 1)
+        pixels = ((pixel_values.flip(1) + 1) * 127.5 - mean) / std
+        levels: list[Tensor] = self.network(
+            pixels.to(self.position.dtype).contiguous(memory_format=torch.channels_last)
+        )
+        return levels
+
+    def forward(self, pixel_values: Tensor, **_: object) -> BaseModelOutput:
+        """(B, 3, S, S) in -1 to 1 -> last_hidden_state (B, (S / 32)^2, D)."""
+        seen = []
+        for stride, reduce, level in zip(STRIDES, self.reduce, self.levels(pixel_values), strict=True):
+            seen.append(F.pixel_unshuffle(F.relu(reduce(level)), 32 // stride))
+        x = self.join(torch.cat(seen, 1).flatten(2).transpose(1, 2))
+        x = x + self.position.to(x.dtype)
+        for block in self.blocks:
+            x = block(x)
+        return BaseModelOutput(last_hidden_state=self.norm(x))
+
+    @torch.no_grad()
+    def published_boxes(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, M, 80) of COCO's classes in their usual order and boxes (B, M, 4), xyxy as shares of the picture,
+        of all cells of the three levels: what the published detector says."""
+        names, boxes = [], []
+        for stride, level, output in zip(STRIDES, self.levels(pixel_values), self.network.outputs, strict=True):
+            found = output(level).float().permute(0, 2, 3, 1)
+            rows, columns = found.shape[1:3]
+            away = found[..., CLASSES:].unflatten(3, (4, EDGE_BINS)).softmax(4)
+            away = (away * torch.arange(EDGE_BINS, device=away.device)).sum(4) * stride
+            y = (torch.arange(rows, device=away.device) + 0.5) * stride
+            x = (torch.arange(columns, device=away.device) + 0.5) * stride
+            y, x = y[:, None].expand(rows, columns), x[None].expand(rows, columns)
+            edges = torch.stack([x - away[..., 0], y - away[..., 1], x + away[..., 2], y + away[..., 3]], 3)
+            names.append(found[..., :CLASSES].flatten(1, 2))
+            boxes.append((edges / pixel_values.shape[-1]).flatten(1, 2))
+        return torch.cat(names, 1), torch.cat(boxes, 1)
