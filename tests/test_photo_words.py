@@ -4,13 +4,13 @@ from random import Random
 
 import pytest
 
-from grounding.data.photos import clothes, long, people, phrases, relations, roles, wording
+from grounding.data.photos import clothes, long, people, phrases, relations, roles, traits, wording
 from grounding.data.photos.names import NAMES, kind_readings, many, readings, word_for
 from grounding.data.photos.people import Words
 from grounding.data.photos.wording import Said, a, finished, place_words, placed
 from tests.photo_scenes import facts, thing
 
-MODULES = (clothes, long, people, phrases, relations, roles, wording)
+MODULES = (clothes, long, people, phrases, relations, roles, traits, wording)
 
 
 def every_list() -> list[Words]:

@@ -34,7 +34,7 @@ _SYNONYMS = {
 _TOP_TAILS = Words(
     "in C 20, in C G 22, in the C G 4, in A 3, with C G 9, with the C G 2, with A 1.5, wearing C 4, wearing C G 5, "
     "wearing A 4, wearing the C G 0.6, w C G 0.6, w/ C G 1.5, C G 6, that is wearing C 0.4, who is wearing A 0.2, "
-    "in C G on 0.1, has C G on 0.3, with C G on 0.6, in the C 1.5, with C 0.8"
+    "in C G on 0.1, has C G on 0.3, with C G on 0.6, in the C 0.3, with C 0.8"
 )
 _HEADLESS_TOP = Words(
     "C G 50, C 6, in C 5, the one in C 2, one in C 2, wearing C 1.5, one with C G 1, C G H 7, the C G 2, H C G 1"

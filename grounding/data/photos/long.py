@@ -11,6 +11,7 @@ from grounding.data.photos.people import BOTTOMS, SUITS, TOPS, Words
 from grounding.data.photos.phrases import locate, where_is
 from grounding.data.photos.relations import standing, tail_of
 from grounding.data.photos.roles import ties
+from grounding.data.photos.traits import trait
 from grounding.data.photos.wording import a, finished
 from grounding.data.scenes.phrases import Draft
 
@@ -78,17 +79,23 @@ def sentence(facts: Facts, rng: Random) -> Draft | None:
                 clauses.append(found[0])
                 mask &= found[1]
         clauses = _ordered(clauses)
-        sided = any(side in " ".join(clauses) for side in (" left", " right", "above", "below", "under"))
+        sided = any(side in " " + " ".join(clauses) for side in (" left", " right", "above", "below", "under"))
         placed = None if sided else _place(facts, index, mask, rng)
         if placed is not None and (facts.contrasted(mask, index) or rng.random() < 0.25):
             words, mask = placed
             clauses.insert(rng.choice((0, len(clauses), len(clauses))), words)
         if mask != 1 << index or not clauses:
             continue
+        if rng.random() < 0.3:
+            words, before = trait(facts, index, rng)
+            if before:
+                head = f"{words} {head}"
+            elif not any(words.split()[0] in clause for clause in clauses):
+                clauses.insert(0, words)
         first = clauses[0]
         if not any(verb in " ".join(clauses) for verb in ("standing", "sitting", "riding", "laying", "lying")):
             pose = _pose(facts, index, rng)
-            if pose is not None and not first.startswith(("that", "who", "in front")) and rng.random() < 0.25:
+            if pose is not None and not first.startswith(("that", "who", "in front")) and rng.random() < 0.4:
                 spot = next(
                     (
                         n

@@ -32,7 +32,7 @@ ANYONE = Words(
     "man 26, guy 22, woman 15, lady 10, person 13, girl 9, boy 5, dude 2.5, kid 2, male 0.8, female 0.8, gal 0.7, "
     "gentleman 0.5, fella 0.3, individual 0.4, chick 0.6, young man 0.5, young woman 0.5, "
     "young lady 0.3, young girl 0.4, "
-    "human 0.4, adult 0.4, young boy 0.3, older man 0.3, old man 0.3, older woman 0.3, teen 0.2, people 0.5, child 0.5"
+    "human 0.4, adult 0.4, young boy 0.3, older man 0.3, old man 0.3, older woman 0.3, teen 0.2, child 0.5"
 )
 """Of someone whose size tells nothing."""
 GROWN = Words(

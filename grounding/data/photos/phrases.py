@@ -13,12 +13,18 @@ from grounding.data.photos.clothes import dressed, undressed
 from grounding.data.photos.facts import Facts, indices
 from grounding.data.photos.people import Words
 from grounding.data.photos.roles import role_of
+from grounding.data.photos.traits import trait
 from grounding.data.photos.wording import Said, finished, place_words, placed
 from grounding.data.scenes.phrases import Draft
 
 
-def called(facts: Facts, index: int, rng: Random, *, color: float = 0.15, headless: float = 0.25) -> tuple[Said, int]:
-    """A noun phrase for a thing, with its colour now and then, and everything it might be said of."""
+def called(
+    facts: Facts, index: int, rng: Random, *, color: float = 0.15, headless: float = 0.25, traits: float = 0.0
+) -> tuple[Said, int]:
+    """A noun phrase for a thing, with its colour now and then, and everything it might be said of.
+
+    `traits` is how often something is added that may be so: it tells nothing apart.
+    """
     if rng.random() < color:
         found = colored(facts, index, rng, headless=headless)
         if found is not None:
@@ -28,7 +34,11 @@ def called(facts: Facts, index: int, rng: Random, *, color: float = 0.15, headle
         if role is not None:
             return Said(role.words), role.mask
     noun = facts.noun(index, rng)
-    return Said(noun.words, plural=noun.plural), noun.mask
+    said = Said(noun.words, plural=noun.plural)
+    if rng.random() < traits:
+        words, before = trait(facts, index, rng)
+        (said.before if before else said.after).append(words)
+    return said, noun.mask
 
 
 def colored(facts: Facts, index: int, rng: Random, *, headless: float = 0.25) -> tuple[Said, int] | None:
@@ -50,7 +60,7 @@ def name(facts: Facts, rng: Random) -> Draft | None:
         index = facts.pick(rng, single)
         if index is None:
             return None
-        said, mask = called(facts, index, rng, color=0.12)
+        said, mask = called(facts, index, rng, color=0.12, traits=0.06)
         if mask == 1 << index:
             text = said.text()
             if not said.plural and rng.random() < 0.05:
@@ -134,7 +144,7 @@ def side(facts: Facts, rng: Random) -> Draft | None:
         index = facts.pick(rng, facts.everything)
         if index is None:
             return None
-        said, mask = called(facts, index, rng, color=0.22)
+        said, mask = called(facts, index, rng, color=0.22, traits=0.06)
         if rng.random() < 0.6 and not facts.contrasted(mask, index):
             # Where there is one of a kind, few say where it is.
             continue
@@ -179,7 +189,11 @@ def ordinal(facts: Facts, rng: Random) -> Draft | None:
             continue
         ways = rng.choices(ordering.SIDES, (10, 10, 1, 1))[0]
         place = ordering.counted_from(facts, mask, ways, index)
-        if place is None or place >= len(_ORDINAL_WORDS) or (place == 0 and rng.random() < 0.85):
+        if (
+            place is None
+            or place >= len(_ORDINAL_WORDS)
+            or (place == 0 and (ways in ("top", "bottom") or rng.random() < 0.85))
+        ):
             continue
         word = rng.choice(_ORDINAL_WORDS[place])
         since = _FROM.draw(rng) if place and ways in ("left", "right") else rng.choice(("from left", "from the left"))
@@ -279,9 +293,10 @@ def near(facts: Facts, rng: Random) -> Draft | None:
         index = facts.pick(rng, facts.everything)
         if index is None:
             return None
-        said, mask = called(facts, index, rng, color=0.15, headless=0.15)
+        said, mask = called(facts, index, rng, color=0.15, headless=0.15, traits=0.04)
         if not facts.contrasted(mask, index):
             continue
+        person = facts.names[index] == "person"
         if ordering.nearest(facts, mask) == index:
             before, after, bare, detail = _CLOSE_BEFORE, _CLOSE_AFTER, ("front", "closest", "closest one"), "nearest"
         elif ordering.farthest(facts, mask) == index:
@@ -301,6 +316,8 @@ def near(facts: Facts, rng: Random) -> Draft | None:
             text = " ".join((*said.before, said.head, after.draw(rng), *said.after))
         else:
             text = f"{said.text()} {after.draw(rng)}"
+        if not person:
+            text = text.replace("who is", "that is")
         return locate(facts, finished(text, rng), index, detail)
     return None
 

@@ -132,9 +132,11 @@ def placed(said: Said, where: str, rng: Random, *, well: bool = True) -> str:
         if words.endswith("corner") or rng.random() < 0.04:
             words += ","
             words = words.replace(",", rng.choice(("", "", ",")))
-        return " ".join((words, *said.before, said.head, *said.after))
+        return " ".join((words, *said.before, said.head.removeprefix("the "), *said.after))
     words = place_words(where, "after", rng, well=well)
     if said.after and roll > 0.7:
+        # "Man right by the guy" would be something else.
+        words = f"on {words}" if words in ("left", "right", "top", "bottom", "middle") else words
         return " ".join((*said.before, said.head, words, *said.after))
     return f"{said.text()}{',' if rng.random() < 0.03 else ''} {words}"
 
@@ -225,11 +227,11 @@ def finished(phrase: str, rng: Random, *, the: float = 0.2) -> str:
         elif rng.random() < 0.012:
             phrase = f"{_FILLER.draw(rng)} {phrase}"
     roll = rng.random()
-    if roll < 0.045:
+    if roll < 0.035:
         phrase = slipped(phrase, rng)
-    elif roll < 0.06:
+    elif roll < 0.05:
         phrase = phrase[:1].upper() + phrase[1:]
-    elif roll < 0.068:
+    elif roll < 0.058:
         phrase += "."
     return phrase
 
