@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
@@ -180,7 +182,8 @@ class GroundingPairConfig(PreTrainedConfig):
             values = getattr(self, name)
             if len(values) != 3 or (name.endswith("std") and min(values) <= 0):
                 raise ConfigError(f"{name} is {values}: it takes three numbers, those of std over 0")
-        super().__post_init__(**kwargs)
+        with attention_kept(self.first, self.second):
+            super().__post_init__(**kwargs)
 
     @property
     def image_size(self) -> int:
@@ -287,7 +290,8 @@ class GroundingConfig(PreTrainedConfig):
         if self.attention not in ("prefix", "causal"):
             raise ConfigError(f"attention {self.attention!r} is not known: prefix or causal")
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", True))
-        super().__post_init__(**kwargs)
+        with attention_kept(self.vision_config, self.text_config):
+            super().__post_init__(**kwargs)
 
     @property
     def image_size(self) -> int:
@@ -296,6 +300,17 @@ class GroundingConfig(PreTrainedConfig):
 
     def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
         return self.text_config
+
+
+@contextmanager
+def attention_kept(*parts: PreTrainedConfig) -> Iterator[None]:
+    """Within, transformers may write the whole model's kind of attention over the parts' where one is asked for; where
+    none is, which is what it writes then, theirs stay: parts that are there already were built with them."""
+    before = [part._attn_implementation for part in parts]
+    yield
+    for part, attention in zip(parts, before, strict=True):
+        if part._attn_implementation is None:
+            part._attn_implementation = attention
 
 
 def square_side(config: PreTrainedConfig) -> int | None:

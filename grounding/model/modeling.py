@@ -24,7 +24,7 @@ from grounding.errors import InputError
 from grounding.model.blocks import Norm, init_linear
 from grounding.model.cache import RowCache
 from grounding.model.causal_models import check_causal_model
-from grounding.model.configuration import GroundingConfig
+from grounding.model.configuration import GroundingConfig, attention_kept
 from grounding.model.coordinates import append_coordinates
 from grounding.model.cross_attention import Shown, checkpoint_with_pictures, showing
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT, build_fusion
@@ -71,7 +71,8 @@ class GroundingForConditionalGeneration(PreTrainedModel, PictureGeneration, Gene
 
     def __init__(self, config: GroundingConfig, vision: nn.Module | None = None, language: Any = None) -> None:
         """`vision`, `language`: parts that are there already, with their weights; None: made fresh."""
-        super().__init__(config)
+        with attention_kept(config.vision_config, config.text_config):
+            super().__init__(config)
         self.vision = build_vision(config.vision_config) if vision is None else vision
         self.language = build_language(config.text_config) if language is None else language
         for part in (vision, language):
