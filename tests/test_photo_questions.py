@@ -110,12 +110,17 @@ def test_a_name_that_may_be_there_is_never_said_to_be_missing() -> None:
 
 
 def test_people_are_asked_about_most_in_pictures_of_the_world() -> None:
-    samples = [s for n, photo in enumerate(many_scenes(250)) for s in ask(photo, Random(n), 16)]
+    scenes = many_scenes(250)
+    numbered = [(n, sample) for n, photo in enumerate(scenes) for sample in ask(photo, Random(n), 16)]
+    samples = [sample for _, sample in numbered]
     skills = Counter(sample.skill for sample in samples)
     assert set(skills) == set(SKILLS) == set(MIXTURE)
     located = [sample for sample in samples if sample.task == "locate"]
     assert 0.05 < sum(sample.answer == "none" for sample in located) / len(located) < 0.14
-    assert skills["side"] > skills["color"] > skills["relation"] > skills["name"]
+    assert min(skills["side"], skills["color"]) > 1.5 * max(skills["relation"], skills["near"], skills["size"])
+    pointing = [(sample, scenes[n]) for n, sample in numbered if sample.task == "locate" and len(sample.targets) == 1]
+    of_people = sum(photo.things[sample.targets[0]].name == "person" for sample, photo in pointing)
+    assert 0.3 < of_people / len(pointing) < 0.65
     assert len({sample.phrase for sample in located}) > 0.6 * len(located)
     lengths = [len(s.phrase.split()) for s in located if s.skill not in ("long", "absent")]
     assert 2.5 < sum(lengths) / len(lengths) < 5

@@ -87,14 +87,18 @@ def ask(
     due = {skill: rng.random() for skill in _ALWAYS if mixture.get(skill, 0.0) > 0}
     most = max(_SAME, round(phrases * _SAME / 16))
     about: dict[int, int] = {}
+    barren: dict[str, int] = {}
     for skill in rng.choices(skills, cum_weights=bounds, k=phrases * 4):
         if len(asked) == phrases:
             break
         if skill in due and due[skill] >= 1.2 * mixture[skill] / bounds[-1] * (len(asked) + 1):
             continue
+        if barren.get(skill, 0) > 1:
+            continue
         build = SKILLS[skill]
         draft = build(facts, rng) or build(facts, rng)
         if draft is None:
+            barren[skill] = barren.get(skill, 0) + 1
             continue
         if draft.task == "locate" and len(draft.targets) == 1 and about.get(draft.targets[0], 0) >= most:
             continue
