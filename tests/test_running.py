@@ -11,6 +11,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from grounding.errors import ConfigError
 from grounding.model.tokenization import train_tokenizer
 from grounding.training.parts import part_of
+from grounding.training.stage_trainer import StageTrainer
 from tests import tiny
 from tests.tiny_training import LLAMA, SIGLIP, Boxes, losses, run
 
@@ -228,3 +229,20 @@ def plain(tmp_path_factory):
 def test_how_a_step_is_made_does_not_change_what_it_learns(changes, tolerance, plain, tmp_path):
     run(tmp_path, options={"vision_config": SIGLIP}, **changes)
     assert losses(tmp_path) == pytest.approx(plain, abs=tolerance)
+
+
+def test_every_stage_computes_in_the_precision_that_was_asked_for(source, tmp_path, monkeypatch):
+    seen = []
+    computed = StageTrainer.compute_loss
+
+    def compute(self, model, *args, **kwargs):
+        linear = self.model.projector
+        hook = linear.register_forward_hook(lambda *call: seen.append((self.stage.name, call[2].dtype)))
+        try:
+            return computed(self, model, *args, **kwargs)
+        finally:
+            hook.remove()
+
+    monkeypatch.setattr(StageTrainer, "compute_loss", compute)
+    run(tmp_path, source, stages=STAGES, bf16=True)
+    assert set(seen) == {(stage["name"], torch.bfloat16) for stage in STAGES}

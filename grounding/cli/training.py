@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grounding.cli.arguments import Commands
 from grounding.errors import ConfigError, MissingExtraError
@@ -19,20 +20,32 @@ EXAMPLES = """\
   grounding train llava --show > recipe.yaml              a preset's whole recipe, each setting explained
   grounding train recipe.yaml --set stages.0.steps=100    a recipe of your own, one setting changed
   grounding train paligemma-finetune --data my.json --images pictures --out runs/mine
-  grounding train scenes --help                           the shipped model's own training, by flags
+  grounding train photos --help                           the shipped model's own training, by flags
+  grounding train scenes --help                           that of the model it starts from
 """
+OWN = {
+    "scenes": ("train our model from scratch on drawn scenes, or go on", "grounding.training.config:TrainingConfig"),
+    "photos": (
+        "train our model on photographs with weak labels and on drawn scenes, or go on",
+        "grounding.training.photos.config:PhotosConfig",
+    ),
+}
+"""Trainings of our own model, which have commands of their own, by flags: what each is, and where its settings are."""
+RECIPE_FLAGS = ("--show", "--set", "--plan", "--data", "--model", "--images")
+"""By which a preset of the same name is meant instead."""
 
 
 def add_training(commands: Commands, arguments: Sequence[str]) -> None:
     """Adds the commands of this file; flags out of a dataclass only where `arguments` name their command."""
     _add_export(commands)
-    if list(arguments[:2]) == ["train", "scenes"]:  # a command of its own: the settings' module is read for it alone
+    named = arguments[1] if len(arguments) > 1 and arguments[0] == "train" else ""
+    if named in OWN and not any(word.partition("=")[0] in RECIPE_FLAGS for word in arguments):
         from grounding.flags import add_flags
-        from grounding.training.config import TrainingConfig
 
+        about, where = OWN[named]
         training = commands.group("train", "train models")
-        scenes = training.add("scenes", "train our model from scratch on drawn scenes, or go on", _scenes)
-        add_flags(scenes, TrainingConfig)
+        own = training.add(named, about, _scenes if named == "scenes" else _photos)
+        add_flags(own, _settings(where))  # the settings' module is read for this command alone
         return
     train = commands.add(
         "train",
@@ -162,7 +175,9 @@ def _list() -> None:
     """Prints every preset with what it is: a table, or tab-separated in a pipe."""
     from grounding.training.presets import preset_names, preset_values
 
-    rows = [(name, " ".join(str(preset_values(name).get("about", "")).split())) for name in preset_names()]
+    told = {name: " ".join(str(preset_values(name).get("about", "")).split()) for name in preset_names()}
+    photos = f"{OWN['photos'][0].capitalize()}; by flags: `grounding train photos --help`."
+    rows = sorted((told | {"photos": photos}).items())
     if not sys.stdout.isatty():
         for name, about in rows:
             print(f"{name}\t{about}")
@@ -195,8 +210,30 @@ def _scenes(args: argparse.Namespace) -> None:
     print(f"the model lies in {train(config)}")
 
 
+def _photos(args: argparse.Namespace) -> None:
+    """Trains our model on photographs."""
+    from grounding.flags import from_flags
+
+    config = from_flags(_settings(OWN["photos"][1]), args)
+    _check_accelerate()
+    from grounding.training.photos.run import train
+
+    print(f"the model lies in {train(config)}")
+
+
+def _settings(where: str) -> type[Any]:
+    """The dataclass that "MODULE:CLASS" names."""
+    module, _, name = where.partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
 def _check_accelerate() -> None:
+    """Raises MissingExtraError without accelerate; and all that trains gets its memory in large pages."""
     from importlib.util import find_spec
 
+    from grounding.training.memory import ask_for_large_pages
+
+    ask_for_large_pages()
     if find_spec("accelerate") is None:
         raise MissingExtraError("training needs accelerate: pip install 'grounding-vlm[train]'")

@@ -177,7 +177,17 @@ def train_stage(
         fresh = type(base)(base.config)
         return fresh if stage.lora is None else with_adapters(recipe, stage, fresh)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
+    forget_prepared(model)
     return model
+
+
+def forget_prepared(model: Any) -> None:
+    """Lets the next stage's accelerate prepare the model anew.
+
+    What it unwraps it still takes for prepared, and would leave it without its half precision: in float32, each step of
+    a second stage took twice the time of a first one's (8.7 s against 4.4 s, llava-mini on two cores).
+    """
+    model.__dict__.pop("_is_accelerate_prepared", None)
 
 
 def trainer_of(stage: StageRecipe) -> type[StageTrainer]:
