@@ -174,7 +174,7 @@ def test_a_step_without_any_readable_lesson_learns_nothing(tmp_path):
 
 
 def test_too_many_bad_lessons_stop_the_run(tmp_path):
-    with pytest.raises(TrainingError, match=r"1 of 8 lessons can't be read, over bad_share 0: .*bad-lessons\.jsonl"):
+    with pytest.raises(TrainingError, match=r"1 of 9 lessons can't be read, over bad_share 0: .*bad-lessons\.jsonl"):
         run(tmp_path, Boxes(bad=(6,)), bad_share=0.0, **EVERY)
     assert steps_left(tmp_path) == ["checkpoint-1"]
 

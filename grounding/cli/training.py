@@ -229,11 +229,7 @@ def _settings(where: str) -> type[Any]:
 
 
 def _check_accelerate() -> None:
-    """Raises MissingExtraError without accelerate; and all that trains gets its memory in large pages."""
     from importlib.util import find_spec
 
-    from grounding.training.memory import ask_for_large_pages
-
-    ask_for_large_pages()
     if find_spec("accelerate") is None:
         raise MissingExtraError("training needs accelerate: pip install 'grounding-vlm[train]'")

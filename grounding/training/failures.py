@@ -99,10 +99,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def check_share(bad: int, seen: int, share: float, folder: Path) -> None:
+def check_share(bad: int, tried: int, share: float, folder: Path) -> None:
     """Raises TrainingError where more lessons are bad than a recipe's `bad_share` allows."""
-    if bad > share * max(seen, FEWEST):
+    if bad > share * max(tried, FEWEST):
         raise TrainingError(
-            f"{bad} of {seen} lessons can't be read, over bad_share {share:g}: {folder / BAD_LESSONS} names them with "
+            f"{bad} of {tried} lessons can't be read, over bad_share {share:g}: {folder / BAD_LESSONS} names them with "
             "the reason; repair them, or allow a greater share"
         )

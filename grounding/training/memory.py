@@ -1,9 +1,8 @@
-"""Owns how a training step gets its memory: freed memory is kept by the C library, and torch asks for large pages."""
+"""Owns one setting of the C library: freed memory is kept, so that a training step does not fault every page anew."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt, in malloc.h
@@ -25,12 +24,3 @@ def keep_freed_memory() -> bool:
         return False
     taken = [mallopt(_MMAP_THRESHOLD, _KEPT), mallopt(_TRIM_THRESHOLD, _KEPT), mallopt(_TOP_PAD, 1 << 28)]
     return all(taken)
-
-
-def ask_for_large_pages() -> None:
-    """Tensors lie in pages of 2 MB where the kernel gives them to who asks; a no to it in the environment holds.
-
-    To be called before the first tensor is made: torch reads its setting once. A step of llava-mini, whose tensors are
-    hundreds of megabytes, took 2.1 s in place of 2.7 s (aligning, two cores, Linux with pages at `madvise`).
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

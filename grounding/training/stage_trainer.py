@@ -64,7 +64,7 @@ class StageTrainer(Trainer):
         self.still = list(still_layers(model))
         self.mean: RunningMean | None = None
         self.stopping = False
-        self.seen = self.bad = 0
+        self.seen = self.bad = 0  # lessons that were learned, and those that gave way to them
         # each process names its own; whether they are too many is decided over all, in `_look`
         self.bad_lessons = BadLessons(recipe.bad_share, Path(args.output_dir) / BAD_LESSONS)
         self.passes: list[tuple[PassNotes, Tensor]] = []
@@ -204,7 +204,7 @@ class StageTrainer(Trainer):
         if broken:
             self._report(norm, losses)
         self.passes = []
-        check_share(self.bad, self.seen, self.recipe.bad_share, folder)
+        check_share(self.bad, self.seen + self.bad, self.recipe.bad_share, folder)
 
     def _report(self, norm: Tensor, losses: Tensor) -> None:
         own = [
