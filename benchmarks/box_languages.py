@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -60,7 +61,9 @@ class Taught:
     figures: dict[str, Any]
     tokens: float
     training: float
+    """Pictures a second."""
     answering: float
+    """Seconds an answer."""
 
 
 def recipe_values(args: argparse.Namespace, changes: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def recipe_values(args: argparse.Namespace, changes: dict[str, Any], out: Path) 
         "optimizer": "muon",
         "weight_decay": 0.02,
         "workers": args.workers,
-        "log_every": 50,
+        "log_every": max(5, args.steps // 10),
         "eval_every": 10**9,
         "save_every": 500,
         "keep": 1,
@@ -105,12 +108,7 @@ def recipe_values(args: argparse.Namespace, changes: dict[str, Any], out: Path) 
 
 def teach(args: argparse.Namespace, changes: dict[str, Any], out: Path) -> Taught:
     """Trains one row, or takes it as it lies there, and asks it."""
-    start = time.perf_counter()
     folder = train_recipe(recipe_of(recipe_values(args, changes, out)))
-    training = time.perf_counter() - start
-    told = out / "seconds.json"
-    if not told.is_file():
-        told.write_text(json.dumps(training))
     model = grounding.load(folder)
     samples = list(open_dataset("scenes:one-box", n=args.questions, things=THINGS))
     # every answer is written by plain greedy search: windows around coordinates and grammars are location tokens' alone
@@ -125,7 +123,13 @@ def teach(args: argparse.Namespace, changes: dict[str, Any], out: Path) -> Taugh
     ]
     measured = rec.measure(cases)
     figures = ratio_figures(measured.figures, [case.picture for case in cases])
-    return Taught(figures, tokens_of_a_box(model, samples), json.loads(told.read_text()), answering)
+    return Taught(figures, tokens_of_a_box(model, samples), pictures_a_second(out), answering)
+
+
+def pictures_a_second(out: Path) -> float:
+    """The median over the entries of a run's log, so that pauses between resumed parts don't count."""
+    entries = [json.loads(line) for line in (out / "speak" / "log.jsonl").read_text().splitlines()]
+    return median(entry["lessons_per_second"] for entry in entries if "lessons_per_second" in entry)
 
 
 def tokens_of_a_box(model: Any, samples: list[Any]) -> float:
@@ -158,7 +162,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="keep the runs here; those that are finished are not trained again")
     args = parser.parse_args()
     table = Table(title=f"{args.steps:,} steps of {args.batch} pictures, {args.questions} held-out questions")
-    for name in ("", "acc@0.5", "acc@0.75", "acc@0.9", "mean IoU", "tokens", "training", "an answer"):
+    for name in ("", "acc@0.5", "acc@0.75", "acc@0.9", "mean IoU", "tokens", "pictures/s", "an answer"):
         table.add_column(name, justify="left" if not name else "right")
     with TemporaryDirectory() as temporary:
         for name, changes in LANGUAGES.items():
@@ -171,7 +175,7 @@ def main() -> None:
                 for figure in (taught.figures[key] for key in ("acc@0.5", "acc@0.75", "acc@0.9", "mean IoU"))
             ]
             table.add_row(
-                name, *shown, f"{taught.tokens:.1f}", f"{taught.training:.0f} s", f"{1000 * taught.answering:.0f} ms"
+                name, *shown, f"{taught.tokens:.1f}", f"{taught.training:.1f}", f"{1000 * taught.answering:.0f} ms"
             )
     Console(width=150).print(table)
 

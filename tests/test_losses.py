@@ -153,18 +153,18 @@ def test_a_batch_that_shows_nothing_costs_a_finite_loss(training, batch):
 def test_where_compares_each_phrase_with_the_patches_of_its_own_picture(training, batch):
     torch.manual_seed(1)
     states = torch.randn(3, batch["input_ids"].shape[1], tiny.WIDTH)
-    got = training.where_loss(states, batch)
-    patches = training.where_patch(training.where_norms[1](states[:, : tiny.TOKENS]))
+    got = training.where(states, batch)
+    patches = training.where.patch(training.where.norms[1](states[:, : tiny.TOKENS]))
     total, count = torch.tensor(0.0), 0
     for (row, place), target, located in zip(
         batch["phrase_ends"].tolist(), batch["phrase_patches"], batch["phrase_located"], strict=True
     ):
-        phrase = training.where_phrase(training.where_norms[0](states[row, place]))
-        scores = patches[row] @ phrase * tiny.WIDTH**-0.5 + training.where_bias
+        phrase = training.where.phrase(training.where.norms[0](states[row, place]))
+        scores = patches[row] @ phrase * tiny.WIDTH**-0.5 + training.where.bias
         each = F.binary_cross_entropy_with_logits(scores, target, reduction="sum") / (target.sum() + 2)
         total, count = total + each * located, count + int(located)
     assert torch.allclose(got, total / count, atol=1e-5)
 
 
 def test_where_is_asked_in_the_upper_half_of_the_decoder(training):
-    assert 1 <= training.where_layer <= len(training.model.language.blocks)
+    assert 1 <= training.where.layer <= len(training.model.language.blocks)

@@ -8,6 +8,7 @@ Plain convolutions train fast on processors and GPUs alike; batch normalization 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,9 +56,10 @@ class PartialBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         first = x = self.enter(x)
-        for one, two in self.narrow:  # type: ignore[misc]
-            kept = one(x)
-            x = torch.cat([two(kept), kept], 1)
+        pair: Any
+        for pair in self.narrow:
+            kept = pair[0](x)
+            x = torch.cat([pair[1](kept), kept], 1)
         return torch.cat([self.leave(x), first], 1)
 
 
@@ -90,7 +92,9 @@ class NanoNetwork(nn.Module):
 
     def convolutions(self) -> list[nn.Conv2d]:
         """Every convolution, in the order in which the published graph numbers them."""
-        convs = [self.stem.conv]
+        convs: list[Any] = [self.stem.conv]
+        stage: Any
+        head: Any
         for stage in self.stages:
             convs.append(stage.enter.conv)
             convs += [layer.conv for pair in stage.narrow for layer in pair]
@@ -108,7 +112,8 @@ class NanoNetwork(nn.Module):
         if len(tensors) != 2 * len(convs):
             raise CheckpointError(f"{len(tensors)} tensors, and NanoDet has {2 * len(convs)}: the file is another's")
         for number, conv in enumerate(convs):
-            for name, ours in (("weight", conv.weight), ("bias", conv.bias)):
+            both: tuple[tuple[str, Any], ...] = (("weight", conv.weight), ("bias", conv.bias))
+            for name, ours in both:
                 theirs = tensors[f"{number}.{name}"]
                 if theirs.shape != ours.shape:
                     raise CheckpointError(

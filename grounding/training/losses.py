@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grounding.model.blocks import Norm
 from grounding.model.modeling import GroundingForConditionalGeneration
 from grounding.training.collator import IGNORE
 from grounding.training.config import TrainingConfig
+from grounding.training.where import WhereHead
 
 
 @lru_cache(maxsize=4)
@@ -57,10 +57,7 @@ class TrainingModel(nn.Module):
         text_width = int(model.config.text_config.hidden_size)
         self.counts = counts
         self.dense = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, sum(counts) + 4))
-        self.where_phrase = nn.Linear(text_width, text_width)
-        self.where_patch = nn.Linear(text_width, text_width)
-        self.where_norms = nn.ModuleList([Norm(text_width), Norm(text_width)])
-        self.where_bias = nn.Parameter(torch.tensor(-3.0))
+        self.where = WhereHead(text_width, len(model.language.blocks))
         self.dense_only = False
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
@@ -92,15 +89,10 @@ class TrainingModel(nn.Module):
             logits, labels[places], first, model.config.num_locations, settings.location_sigma
         )
         text, expectation = each.mean(), distance.sum() / (distance > 0).sum().clamp_min(1)
-        where = self.where_loss(output.hidden_states[self.where_layer], batch)
+        where = self.where(output.hidden_states[self.where.layer], batch)
         loss = text + settings.expectation_weight * expectation + settings.dense_weight * dense
         loss = loss + settings.where_weight * where
         return {"loss": loss, "text": text, "expectation": expectation, "where": where, **losses}
-
-    @property
-    def where_layer(self) -> int:
-        """The hidden state, counted from the embeddings, by which a phrase should know its patches."""
-        return max(1, round(0.6 * len(self.model.language.blocks)))
 
     def dense_losses(self, patches: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What each patch shows: name, colour, fill, size, and the box of the thing."""
@@ -121,20 +113,3 @@ class TrainingModel(nn.Module):
         losses = {key: value.detach() for key, value in losses.items()}
         losses["patch"] = total + 10 * ((away * shown).sum() / shown.sum().clamp_min(1))
         return losses
-
-    def where_loss(self, states: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Binary cross-entropy of every patch for every phrase: does the phrase mean what the patch shows?"""
-        rows, places = (column.contiguous() for column in batch["phrase_ends"].unbind(1))
-        count = batch["phrase_patches"].shape[1]
-        phrases = self.where_phrase(self.where_norms[0](states[rows, places]))
-        patches = self.where_patch(self.where_norms[1](states[:, :count]))
-        order = torch.arange(len(rows), device=rows.device)
-        order = order - torch.searchsorted(rows, rows)  # which phrase of its picture; rows ascend
-        grid = phrases.new_zeros(len(patches), int(order.max()) + 1, phrases.shape[1]).index_put((rows, order), phrases)
-        scores = torch.bmm(grid, patches.transpose(1, 2))[rows, order].float() * phrases.shape[-1] ** -0.5
-        scores = scores + self.where_bias
-        target = batch["phrase_patches"]
-        each = F.binary_cross_entropy_with_logits(scores, target, reduction="none")
-        per_phrase = each.sum(1) / (target.sum(1) + 2.0)
-        located = batch["phrase_located"].float()
-        return (per_phrase * located).sum() / located.sum().clamp_min(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,22 +36,35 @@ class SideBySide(torch.optim.Optimizer):
 class MuonWithAdamW(SideBySide):
     """Muon, which orthogonalizes a matrix's update, for the blocks; AdamW for embeddings, norms and convolutions."""
 
-    def __init__(self, model: nn.Module, matrix_lr: float, other_lr: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        matrix_lr: float,
+        other_lr: float,
+        weight_decay: float,
+        slow: Mapping[int, float] | None = None,
+    ) -> None:
+        """`slow`: rates of their own of some parameters, by their id(); they go to AdamW."""
+        slow = slow or {}
+        groups: dict[float, list[nn.Parameter]] = {}
         matrices: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         plain: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad:
                 continue
-            if ".blocks." in name and parameter.ndim == 2:
+            if id(parameter) in slow:
+                groups.setdefault(slow[id(parameter)], []).append(parameter)
+            elif ".blocks." in name and parameter.ndim == 2:
                 matrices.append(parameter)
             else:
                 (others if parameter.ndim >= 2 else plain).append(parameter)
         decayed = {"params": others, "weight_decay": weight_decay}
         spared = {"params": plain, "weight_decay": 0.0}
         fused = all(p.device.type in ("cpu", "cuda") for p in (*others, *plain))
+        own_rates = [{"params": found, "lr": rate, "weight_decay": 0.0} for rate, found in groups.items()]
         parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW([decayed, spared], lr=other_lr, betas=(0.9, 0.98), fused=fused)
+            torch.optim.AdamW([decayed, spared, *own_rates], lr=other_lr, betas=(0.9, 0.98), fused=fused)
         ]
         if matrices:
             muon = torch.optim.Muon(

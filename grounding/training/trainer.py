@@ -217,10 +217,11 @@ class SceneTrainer(Trainer):
 
 
 class LogFile(TrainerCallback):
-    """One line of JSON for each log entry, with samples a second."""
+    """One line of JSON for each log entry, with samples a second, and the stage where there are several."""
 
-    def __init__(self, path: Path, batch_size: int) -> None:
+    def __init__(self, path: Path, batch_size: int, stage: str | None = None) -> None:
         self.path, self.batch_size = path, batch_size
+        self.named = {} if stage is None else {"stage": stage}
         self.last = (time.monotonic(), 0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -233,7 +234,9 @@ class LogFile(TrainerCallback):
             values["pictures_per_second"] = round((state.global_step - step) * self.batch_size / (now - then), 1)
             self.last = (now, state.global_step)
         with self.path.open("a") as file:
-            file.write(json.dumps({"step": state.global_step, "time": round(time.time()), **values}) + "\n")
+            file.write(
+                json.dumps({**self.named, "step": state.global_step, "time": round(time.time()), **values}) + "\n"
+            )
 
 
 def check_same_shape(config: TrainingConfig) -> None:

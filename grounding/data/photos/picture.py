@@ -29,7 +29,7 @@ class PhotoOptions:
     size: int = 256
     """Side of the squashed picture, px."""
     phrases: int = 16
-    """Questions per picture, at most; pictures with little in them hold fewer certain ones."""
+    """Questions per picture, at most; pictures with little in them hold fewer certain ones. 0 asks none."""
     mixture: Mapping[str, float] = field(default_factory=lambda: dict(MIXTURE))
     """Skill to weight."""
     view: ViewOptions | None = field(default_factory=ViewOptions)
@@ -42,8 +42,8 @@ class PhotoOptions:
     def __post_init__(self) -> None:
         if self.size < 16:
             raise InputError(f"size is {self.size}; pictures are 16 px or more to a side")
-        if self.phrases < 1:
-            raise InputError(f"phrases is {self.phrases}; ask at least 1 of each picture")
+        if self.phrases < 0:
+            raise InputError(f"phrases is {self.phrases}; it is a number of questions, 0 or more")
         unknown = [skill for skill in self.mixture if skill not in SKILLS]
         if unknown:
             raise InputError(f"no skill named {unknown[0]!r}; known: {', '.join(SKILLS)}")
@@ -75,7 +75,7 @@ def photo_picture(
     cleaned = labels if isinstance(labels, CleanLabels) else clean(labels, options.clean)
     view = View() if options.view is None else random_view(cleaned, Random((seed << 12) ^ _VIEW), options.view)
     scene = _scene(image, cleaned, view, options)
-    samples = ask(scene, Random((seed << 12) ^ _ASK), options.phrases, options.mixture)
+    samples = ask(scene, Random((seed << 12) ^ _ASK), options.phrases, options.mixture) if options.phrases else ()
     return PhotoPicture(view.lit(view.picture(image, options.size)), scene, samples, seed)
 
 

@@ -1,0 +1,173 @@
+"""The training on photographs: from weak labels to a model that is asked, stage by stage, each resumed where it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import grounding
+from grounding.data.photos.labels import read_labels
+from grounding.errors import ConfigError
+from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
+from grounding.training.photos.batches import MixedCollator
+from grounding.training.photos.config import PhotosConfig
+from grounding.training.photos.run import PhotoRun, train
+from grounding.training.photos.start import moved_positions, start_model
+from tests.photos_tiny import write_labelled, write_nanodet, write_photos, write_scene_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> PhotosConfig:
+    folder = tmp_path_factory.mktemp("photos")
+    write_photos(folder / "photos")
+    write_labelled(folder / "labelled", folder / "photos")
+    write_nanodet(folder / "weights")
+    write_scene_model(folder / "scenes")
+    return PhotosConfig(
+        photos=folder / "photos",
+        labelled=folder / "labelled",
+        weights=folder / "weights",
+        start_from=folder / "scenes",
+        out=folder / "run",
+        image_size=64,
+        vision_layers=1,
+        vocab_size=1500,
+        see_steps=3,
+        rounds=2,
+        speak_steps=4,
+        batch_size=4,
+        phrases=4,
+        most_tokens=128,
+        scene_share=0.5,
+        watched=3,
+        text_pictures=6,
+        warmup_steps=1,
+        eval_every=4,
+        save_every=2,
+        workers=0,
+        bf16=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tiny: PhotosConfig) -> Path:
+    return train(tiny)
+
+
+def test_a_whole_run_gives_a_model_that_answers(tiny: PhotosConfig, finished: Path) -> None:
+    stages = [json.loads(line) for line in (tiny.out / "log.jsonl").read_text().splitlines()]
+    assert {entry["stage"] for entry in stages} == {"see-1", "see-2", "speak"}
+    last = [entry for entry in stages if "eval_photo_all" in entry][-1]
+    assert 0 <= last["eval_photo_all"] <= 1
+    assert "eval_scene_all" in last
+    model = grounding.load(finished)
+    picture = next((tiny.labelled / "images").iterdir())
+    answer = model.ground(picture, "the red dog")
+    assert answer.width == 64
+
+
+def test_photographs_with_true_boxes_are_never_learned_from(tiny: PhotosConfig, finished: Path) -> None:
+    run = PhotoRun(tiny)
+    learned = set(run.photo_set(run.first_labels()).names())
+    assert len(run.reserved) == 2
+    assert not learned & set(run.reserved)
+    assert not learned & set(run.watched)
+    assert len(learned) + len(run.reserved) + len(run.watched) == len(run.given)
+
+
+def test_a_label_that_judges_agree_on_is_believed(tiny: PhotosConfig, finished: Path) -> None:
+    for number in (0, 1):
+        labels = read_labels(tiny.out / f"labels-{number}.jsonl")
+        assert all(0 <= box.score <= 1 for found in labels.values() for box in found.boxes)
+        given = read_labels(tiny.photos / "detections.jsonl")
+        assert list(labels) == list(given)
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tiny: PhotosConfig, finished: Path, tmp_path: Path) -> None:
+    config = replace(tiny, out=tmp_path / "run", see_steps=2, rounds=1, speak_steps=4, eval_every=100)
+    whole = GroundingForConditionalGeneration.from_pretrained(train(config))
+    again = replace(config, out=tmp_path / "again")
+    train_until(again, steps=2)
+    resumed = GroundingForConditionalGeneration.from_pretrained(train(again))
+    ours, theirs = resumed.state_dict(), whole.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def train_until(config: PhotosConfig, steps: int) -> None:
+    """Runs until the checkpoint of so many steps of asking, then stops as a signal would."""
+    import grounding.training.photos.run as running
+
+    class Stopped(Exception):
+        pass
+
+    original = running.PhotoTrainer.compute_loss
+
+    def compute(self, *args, **kwargs):
+        if self.stage == "speak" and self.state.global_step >= steps:
+            raise Stopped
+        return original(self, *args, **kwargs)
+
+    running.PhotoTrainer.compute_loss = compute
+    try:
+        with pytest.raises(Stopped):
+            train(config)
+    finally:
+        running.PhotoTrainer.compute_loss = original
+
+
+def test_at_first_the_model_answers_as_the_one_it_starts_from(tiny: PhotosConfig) -> None:
+    processor = GroundingProcessor.from_pretrained(tiny.start_from)
+    config = replace(tiny, vocab_size=1400, most_tokens=200, image_size=128)  # the grid of the model before
+    before = GroundingForConditionalGeneration.from_pretrained(tiny.start_from, dtype=torch.float32).eval()
+    model = start_model(tiny.start_from, processor, config).eval()
+    assert model.vision.first.config.grid == before.config.vision_config.grid
+    pixels = torch.rand(1, 3, 128, 128) * 2 - 1
+    small = torch.nn.functional.interpolate(pixels, size=(64, 64), mode="bilinear", antialias=True)
+    ids = torch.tensor([[3] * 16 + [1, 300, 301]])
+    with torch.no_grad():
+        ours = model(input_ids=ids, pixel_values=pixels).logits
+        theirs = before(input_ids=ids, pixel_values=small).logits
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_positions_move_with_the_grid() -> None:
+    table = torch.arange(10.0)[:, None].expand(10, 4)  # 4 for the grid, 6 for the text
+    moved = moved_positions(table, 9 + 8, 2, 3)
+    assert moved.shape == (17, 4)
+    assert moved[4, 0] == pytest.approx(1.5)  # the middle of the grid
+    assert moved[9:, 0].tolist() == [4, 5, 6, 7, 8, 9, 9, 9]
+
+
+def test_boxes_of_photographs_and_outlines_of_scenes_share_a_batch(tiny: PhotosConfig, finished: Path) -> None:
+    from grounding.training.collator import SceneStream
+    from grounding.training.photos.batches import MixedStream
+
+    run = PhotoRun(tiny)
+    scenes = SceneStream(run.scenes, 5, 0)
+    stream = MixedStream(run.photo_set(run.first_labels()), scenes, 0.5, 0, 4)
+    pictures = list(stream)
+    assert [type(picture).__name__ for picture in pictures] == ["PhotoPicture", "Picture", "PhotoPicture", "Picture"]
+    batch = MixedCollator(run.processor, run.names, run.colors, 0.5, 128)(pictures)
+    assert batch["dense_rows"].tolist() == [0, 2]
+    assert batch["dense_names"].shape == (2, 4, 80)
+    asked = batch["phrase_ends"][:, 0]
+    for row, picture in enumerate(pictures):
+        assert int((asked == row).sum()) <= len(picture.samples)
+    located = batch["phrase_located"]
+    assert (batch["phrase_patches"][located].sum(1) > 0).any()
+    assert batch["labels"].shape == batch["input_ids"].shape
+    later = MixedStream(run.photo_set(run.first_labels()), scenes, 0.5, 2, 2)
+    assert [picture.seed for picture in later] == [picture.seed for picture in pictures[2:]]
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ConfigError, match="human-models"):
+        PhotosConfig()
+    with pytest.raises(ConfigError, match="lite7"):
+        PhotosConfig(eyes="lite7")
+    with pytest.raises(ConfigError, match="scene_share"):
+        PhotosConfig(eyes="lite0", scene_share=1.5)
