@@ -123,13 +123,19 @@ def test_a_picture_in_which_nothing_was_found_is_asked_nothing() -> None:
     assert photo_picture(photo(), PhotoLabels("a.jpg"), 0).samples == ()
 
 
+def test_a_photograph_may_be_shown_and_asked_nothing() -> None:
+    picture = photo_picture(photo(), LABELS, 0, PhotoOptions(phrases=0))
+    assert picture.samples == ()
+    assert picture.scene.things
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="uint8"):
         photo_picture(photo().astype(np.float32), LABELS, 0)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="size is 3"):
         PhotoOptions(size=3)
-    with pytest.raises(InputError, match="phrases is 0"):
-        PhotoOptions(phrases=0)
+    with pytest.raises(InputError, match="phrases is -1"):
+        PhotoOptions(phrases=-1)
     with pytest.raises(InputError, match="no skill named 'sing'"):
         PhotoOptions(mixture={"sing": 1.0})
     with pytest.raises(InputError, match="smallest is 0"):

@@ -165,7 +165,7 @@ def test_an_encoder_trains_in_our_model_and_comes_back_equal(name, tmp_path):
     assert again.config.vision_feature_layer == layer
     with torch.no_grad():
         want, got = (each(input_ids=text, pixel_values=pixels).logits for each in (model, again))
-    assert torch.equal(got, want)
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)  # kinds of attention may differ in the last bit
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip 2 naflex", "dinov3", "eva-02", "two side by side", "qwen2.5-vl"])

@@ -73,7 +73,7 @@ def detect_published(
     names: Sequence[str],
     pictures: Iterable[tuple[str, NDArray[np.uint8]]],
     *,
-    sizes: Sequence[int] = (384, 480),
+    sizes: Sequence[int],
     least: float = 0.05,
     batch_size: int = 16,
     bf16: bool = True,

@@ -50,6 +50,8 @@ from grounding.training.running import forget_prepared
 from grounding.training.trainer import FIRST_TRAINING_SEED, HELD_OUT_SEED, LogFile
 
 SPEAK = "speak"
+JUDGED_AT = (6 / 7, 15 / 14)
+"""Sizes at which the published network labels photographs, of the size that the encoder sees: 384 and 480 of 448."""
 PROBABLE = CleanOptions(sure=0.75, sure_of={}, unsure=0.35, clear_part=0.5)
 """What is believed of labels whose scores are probabilities."""
 
@@ -144,7 +146,8 @@ class PhotoRun:
         if not file.is_file():
             if self.config.eyes == "nanodet":
                 network = start_eyes(self.config).eval()
-                own = detect_published(network, self.names, self.pictures(), bf16=self.config.bf16)
+                sizes = [max(32, round(share * self.config.image_size / 32) * 32) for share in JUDGED_AT]
+                own = detect_published(network, self.names, self.pictures(), sizes=sizes, bf16=self.config.bf16)
                 write_labels(own, self.config.out / "judge-published.jsonl")
                 self.judges = [own, self.given]
             write_labels(self.together(), file)
