@@ -6,7 +6,7 @@ from transformers import AutoModel
 
 from grounding.errors import ConfigError
 from grounding.model import GroundingVisionConfig, GroundingVisionModel
-from grounding.model.conv_vit import grid_features
+from grounding.model.grid_vit import grid_features
 from grounding.model.vision import vision_width
 
 OURS = GroundingVisionConfig(

@@ -6,6 +6,8 @@ fused attention kernel (see benchmarks/blocks.py); on a GPU the fused kernel is 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -96,6 +98,16 @@ class Block(GradientCheckpointingLayer):
     ) -> Tensor:
         x = x + self.attention(self.attention_norm(x), bias, cache, prefix)
         return x + self.mlp_out(F.relu(self.mlp_in(self.mlp_norm(x))))
+
+
+def build_blocks(config: Any) -> nn.ModuleList:
+    """The blocks that a configuration asks for by hidden_size, intermediate_size, num_attention_heads and
+    num_hidden_layers."""
+    depth = config.num_hidden_layers
+    return nn.ModuleList(
+        Block(config.hidden_size, config.intermediate_size, config.num_attention_heads, layer, depth)
+        for layer in range(depth)
+    )
 
 
 def init_linear(layer: nn.Linear) -> None:

@@ -16,17 +16,14 @@ RESIZES = ("squash", "pad", "llava_next", "internvl", "native")
 """Ways in which a picture becomes what a vision encoder sees; `tiling` has them."""
 
 
-class GroundingVisionConfig(PreTrainedConfig):
-    """Our small vision encoder: convolutions down to one token for `patch_size` pixels, then a few ViT blocks."""
+class GridVisionConfig(PreTrainedConfig):
+    """What the configurations of our vision encoders share: the ViT blocks over a grid of tokens."""
 
-    model_type = "grounding_vision"
     base_config_key = "vision_config"
 
     image_size: int = 224
     patch_size: int = 16
     num_channels: int = 3
-    stem_channels: list[int] | tuple[int, ...] = (64, 128)
-    """Widths at strides 4 and 8; the last stage, at stride 16, has `hidden_size`."""
     hidden_size: int = 256
     intermediate_size: int = 1024
     num_hidden_layers: int = 3
@@ -35,11 +32,6 @@ class GroundingVisionConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        if self.patch_size != 16 or self.image_size % self.patch_size:
-            raise ConfigError(
-                f"image_size {self.image_size}, patch_size {self.patch_size}: the stem halves four times, so the patch "
-                "is 16 pixels and the image a multiple of 16"
-            )
         check_heads(self.hidden_size, self.num_attention_heads)
 
     @property
@@ -48,22 +40,31 @@ class GroundingVisionConfig(PreTrainedConfig):
         return int(self.image_size // self.patch_size)
 
 
-class GroundingLiteVisionConfig(PreTrainedConfig):
+class GroundingVisionConfig(GridVisionConfig):
+    """Our small vision encoder: convolutions down to one token for `patch_size` pixels, then a few ViT blocks."""
+
+    model_type = "grounding_vision"
+
+    stem_channels: list[int] | tuple[int, ...] = (64, 128)
+    """Widths at strides 4 and 8; the last stage, at stride 16, has `hidden_size`."""
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.patch_size != 16 or self.image_size % self.patch_size:
+            raise ConfigError(
+                f"image_size {self.image_size}, patch_size {self.patch_size}: the stem halves four times, so the patch "
+                "is 16 pixels and the image a multiple of 16"
+            )
+
+
+class GroundingLiteVisionConfig(GridVisionConfig):
     """Our encoder for photographs: EfficientNet-Lite's convolutions at strides 8, 16 and 32, then a few ViT blocks."""
 
     model_type = "grounding_lite_vision"
-    base_config_key = "vision_config"
 
     variant: str = "lite0"
     """A name of LITE_SCALES."""
     image_size: int = 256
-    patch_size: int = 16
-    num_channels: int = 3
-    hidden_size: int = 256
-    intermediate_size: int = 1024
-    num_hidden_layers: int = 3
-    num_attention_heads: int = 4
-    initializer_range: float = 0.02
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -74,30 +75,17 @@ class GroundingLiteVisionConfig(PreTrainedConfig):
                 f"image_size {self.image_size}, patch_size {self.patch_size}: a token is 16 px and the coarsest "
                 "features are at stride 32, so the image is a multiple of 32"
             )
-        check_heads(self.hidden_size, self.num_attention_heads)
-
-    @property
-    def grid(self) -> int:
-        """Tokens along one side."""
-        return int(self.image_size // self.patch_size)
 
 
-class GroundingNanoVisionConfig(PreTrainedConfig):
+class GroundingNanoVisionConfig(GridVisionConfig):
     """Our encoder for photographs: NanoDet's convolutions at strides 8, 16 and 32, joined at 32, then ViT blocks."""
 
     model_type = "grounding_nano_vision"
-    base_config_key = "vision_config"
 
     image_size: int = 448
     patch_size: int = 32
-    num_channels: int = 3
     level_widths: list[int] | tuple[int, ...] = (32, 64, 128)
     """Channels kept of each cell at strides 8, 16 and 32; a token has sixteen, four and one of them."""
-    hidden_size: int = 256
-    intermediate_size: int = 1024
-    num_hidden_layers: int = 3
-    num_attention_heads: int = 4
-    initializer_range: float = 0.02
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -108,12 +96,6 @@ class GroundingNanoVisionConfig(PreTrainedConfig):
             )
         if len(self.level_widths) != 3:
             raise ConfigError(f"level_widths is {self.level_widths}: there are three levels, at strides 8, 16 and 32")
-        check_heads(self.hidden_size, self.num_attention_heads)
-
-    @property
-    def grid(self) -> int:
-        """Tokens along one side."""
-        return int(self.image_size // self.patch_size)
 
 
 LITE_SCALES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2), "lite3": (1.2, 1.4), "lite4": (1.4, 1.8)}

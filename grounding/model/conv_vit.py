@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutput
 
-from grounding.model.blocks import Block, Norm, init_linear
 from grounding.model.configuration import GroundingVisionConfig
+from grounding.model.grid_vit import GridVisionModel
 
 
 class ConvStage(nn.Module):
@@ -28,12 +25,11 @@ class ConvStage(nn.Module):
         return x + y if self.skip else y
 
 
-class GroundingVisionModel(PreTrainedModel):
+class GroundingVisionModel(GridVisionModel):
     """Convolutions to stride 16, then ViT blocks over the grid. Each token stands for 16 x 16 pixels, row by row."""
 
     config_class = GroundingVisionConfig
     config: GroundingVisionConfig
-    main_input_name = "pixel_values"
 
     def __init__(self, config: GroundingVisionConfig) -> None:
         super().__init__(config)
@@ -44,50 +40,10 @@ class GroundingVisionModel(PreTrainedModel):
             ConvStage(late, late),
             ConvStage(late, config.hidden_size, 2),
         )
-        self.position = nn.Parameter(torch.empty(1, config.grid**2, config.hidden_size))
-        self.blocks = nn.ModuleList(
-            Block(
-                config.hidden_size,
-                config.intermediate_size,
-                config.num_attention_heads,
-                layer,
-                config.num_hidden_layers,
-            )
-            for layer in range(config.num_hidden_layers)
-        )
-        self.norm = Norm(config.hidden_size)
-        self.post_init()
-
-    def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            init_linear(module)
-        elif isinstance(module, nn.Conv2d):
-            initialization.kaiming_normal_(module.weight, nonlinearity="relu")
-        elif isinstance(module, nn.BatchNorm2d):
-            initialization.ones_(module.weight)
-            initialization.zeros_(module.bias)
-            initialization.zeros_(module.running_mean)
-            initialization.ones_(module.running_var)
-        elif isinstance(module, Norm):
-            initialization.ones_(module.weight)
-        elif isinstance(module, GroundingVisionModel):
-            initialization.copy_(module.position, grid_features(self.config.grid, self.config.hidden_size))
+        self.add_blocks()
 
     def forward(self, pixel_values: Tensor, **_: object) -> BaseModelOutput:
         """(B, 3, S, S) in -1 to 1 -> last_hidden_state (B, (S / 16)^2, D)."""
         x = F.pixel_unshuffle(pixel_values.to(self.position.dtype), 4).contiguous(memory_format=torch.channels_last)
         x = self.stem(x).flatten(2).transpose(1, 2)
-        x = x + self.position.to(x.dtype)
-        for block in self.blocks:
-            x = block(x)
-        return BaseModelOutput(last_hidden_state=self.norm(x))
-
-
-def grid_features(side: int, width: int) -> Tensor:
-    """(1, side * side, width) sines and cosines of each cell's row and column, as a start for learned positions."""
-    frequencies = torch.exp(torch.linspace(math.log(0.5), math.log(side), width // 4)) * math.pi
-    centers = (torch.arange(side) + 0.5) / side
-    waves = torch.cat([torch.sin(centers[:, None] * frequencies), torch.cos(centers[:, None] * frequencies)], 1)
-    rows, columns = waves[:, None].expand(-1, side, -1), waves[None].expand(side, -1, -1)
-    features = torch.cat([rows, columns], 2).reshape(1, side * side, -1)
-    return 0.2 * F.pad(features, (0, width - features.shape[-1]))
+        return self.through_blocks(x)

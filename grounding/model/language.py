@@ -14,7 +14,7 @@ from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from grounding.errors import ConfigError, InputError
-from grounding.model.blocks import Block, Norm, as_bias, init_linear
+from grounding.model.blocks import Norm, as_bias, build_blocks, init_linear
 from grounding.model.cache import RowCache
 from grounding.model.causal_models import build_causal_model
 from grounding.model.configuration import GroundingTextConfig
@@ -89,16 +89,7 @@ class GroundingTextModel(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.embedding = TokenEmbedding(config)
         self.position = nn.Parameter(torch.empty(config.max_position_embeddings, config.hidden_size))
-        self.blocks = nn.ModuleList(
-            Block(
-                config.hidden_size,
-                config.intermediate_size,
-                config.num_attention_heads,
-                layer,
-                config.num_hidden_layers,
-            )
-            for layer in range(config.num_hidden_layers)
-        )
+        self.blocks = build_blocks(config)
         self.norm = Norm(config.hidden_size)
         self.post_init()
 

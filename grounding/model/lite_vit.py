@@ -14,13 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutput
 
 from grounding.errors import CheckpointError
-from grounding.model.blocks import Block, Norm, init_linear
 from grounding.model.configuration import LITE_SCALES, GroundingLiteVisionConfig
-from grounding.model.conv_vit import grid_features
+from grounding.model.grid_vit import GridVisionModel
 
 STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4))
 LAST = (6, 3, 1, 320, 1)
@@ -84,12 +82,11 @@ def by_eight(channels: float) -> int:
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
-class GroundingLiteVisionModel(PreTrainedModel):
+class GroundingLiteVisionModel(GridVisionModel):
     """Convolutions to strides 8, 16 and 32 joined at stride 16, then ViT blocks. A token is 16 x 16 px, row by row."""
 
     config_class = GroundingLiteVisionConfig
     config: GroundingLiteVisionConfig
-    main_input_name = "pixel_values"
 
     def __init__(self, config: GroundingLiteVisionConfig) -> None:
         super().__init__(config)
@@ -106,31 +103,7 @@ class GroundingLiteVisionModel(PreTrainedModel):
         self.stages = nn.ModuleList(stages)
         fine, middle, coarse = (shapes[number][3] for number in TAKEN)
         self.join = nn.Linear(4 * fine + middle + coarse, config.hidden_size)
-        self.position = nn.Parameter(torch.empty(1, config.grid**2, config.hidden_size))
-        self.blocks = nn.ModuleList(
-            Block(
-                config.hidden_size,
-                config.intermediate_size,
-                config.num_attention_heads,
-                layer,
-                config.num_hidden_layers,
-            )
-            for layer in range(config.num_hidden_layers)
-        )
-        self.norm = Norm(config.hidden_size)
-        self.post_init()
-
-    def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            init_linear(module)
-        elif isinstance(module, nn.Conv2d):
-            initialization.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                initialization.zeros_(module.bias)
-        elif isinstance(module, Norm):
-            initialization.ones_(module.weight)
-        elif isinstance(module, GroundingLiteVisionModel):
-            initialization.copy_(module.position, grid_features(self.config.grid, self.config.hidden_size))
+        self.add_blocks()
 
     def pyramid(self, pixel_values: Tensor) -> list[Tensor]:
         """(B, 3, S, S) in -1 to 1 -> (B, C, s, s) at strides 8, 16 and 32."""
@@ -150,10 +123,7 @@ class GroundingLiteVisionModel(PreTrainedModel):
         coarse = F.interpolate(coarse, size=middle.shape[-2:], mode="bilinear", align_corners=False)
         x = torch.cat([fine, middle, coarse], 1).flatten(2).transpose(1, 2)
         x = self.join(x)
-        x = x + self.position.to(x.dtype)
-        for block in self.blocks:
-            x = block(x)
-        return BaseModelOutput(last_hidden_state=self.norm(x))
+        return self.through_blocks(x)
 
     @torch.no_grad()
     def load_published(self, tensors: Mapping[str, Tensor]) -> None:
@@ -174,15 +144,18 @@ class GroundingLiteVisionModel(PreTrainedModel):
                 number += 1
         if f"_blocks.{number}._project_conv.weight" in tensors:
             raise CheckpointError(f"the published weights have more than {number} blocks: not of {self.config.variant}")
-        for conv_name, norm_name, layer in layers:
-            weight, bias = folded(tensors, conv_name, norm_name)
+        found = []
+        for name, norm, layer in layers:
+            weight, bias = folded(tensors, name, norm)
             if weight.shape != layer.conv.weight.shape:
                 raise CheckpointError(
-                    f"{conv_name} has shape {tuple(weight.shape)}, and {self.config.variant} has "
+                    f"{name} has shape {tuple(weight.shape)}, and {self.config.variant} has "
                     f"{tuple(layer.conv.weight.shape)} there: take the variant's own weights"
                 )
-            layer.conv.weight.copy_(weight)
-            layer.conv.bias.copy_(bias)
+            found.append((layer.conv, weight, bias))
+        for conv, weight, bias in found:  # all of them fit
+            conv.weight.copy_(weight)
+            conv.bias.copy_(bias)
 
 
 def folded(tensors: Mapping[str, Tensor], conv: str, norm: str) -> tuple[Tensor, Tensor]:

@@ -13,13 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutput
 
 from grounding.errors import CheckpointError
-from grounding.model.blocks import Block, Norm, init_linear
 from grounding.model.configuration import GroundingNanoVisionConfig
-from grounding.model.conv_vit import grid_features
+from grounding.model.grid_vit import GridVisionModel
 
 PIXEL_MEAN = (103.53, 116.28, 123.675)
 PIXEL_STD = (57.375, 57.12, 58.395)
@@ -128,12 +126,11 @@ def resized(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class GroundingNanoVisionModel(PreTrainedModel):
+class GroundingNanoVisionModel(GridVisionModel):
     """The network's three levels joined at stride 32, then ViT blocks. A token stands for 32 x 32 px, row by row."""
 
     config_class = GroundingNanoVisionConfig
     config: GroundingNanoVisionConfig
-    main_input_name = "pixel_values"
     mean: Tensor
     scale: Tensor
 
@@ -145,31 +142,7 @@ class GroundingNanoVisionModel(PreTrainedModel):
         self.reduce = nn.ModuleList(nn.Conv2d(LEVEL_WIDTH, width, 1) for width in widths)
         cells = [(32 // stride) ** 2 for stride in STRIDES]
         self.join = nn.Linear(sum(a * b for a, b in zip(cells, widths, strict=True)), config.hidden_size)
-        self.position = nn.Parameter(torch.empty(1, config.grid**2, config.hidden_size))
-        self.blocks = nn.ModuleList(
-            Block(
-                config.hidden_size,
-                config.intermediate_size,
-                config.num_attention_heads,
-                layer,
-                config.num_hidden_layers,
-            )
-            for layer in range(config.num_hidden_layers)
-        )
-        self.norm = Norm(config.hidden_size)
-        self.post_init()
-
-    def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            init_linear(module)
-        elif isinstance(module, nn.Conv2d):
-            initialization.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                initialization.zeros_(module.bias)
-        elif isinstance(module, Norm):
-            initialization.ones_(module.weight)
-        elif isinstance(module, GroundingNanoVisionModel):
-            initialization.copy_(module.position, grid_features(self.config.grid, self.config.hidden_size))
+        self.add_blocks()
 
     def levels(self, pixel_values: Tensor) -> list[Tensor]:
         """(B, 3, S, S) red, green, blue in -1 to 1 -> what NanoNetwork gives."""
@@ -187,10 +160,7 @@ class GroundingNanoVisionModel(PreTrainedModel):
         for stride, reduce, level in zip(STRIDES, self.reduce, self.levels(pixel_values), strict=True):
             seen.append(F.pixel_unshuffle(F.relu(reduce(level)), 32 // stride))
         x = self.join(torch.cat(seen, 1).flatten(2).transpose(1, 2))
-        x = x + self.position.to(x.dtype)
-        for block in self.blocks:
-            x = block(x)
-        return BaseModelOutput(last_hidden_state=self.norm(x))
+        return self.through_blocks(x)
 
     @torch.no_grad()
     def published_boxes(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:

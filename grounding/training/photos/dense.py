@@ -156,11 +156,8 @@ def read_boxes(
         patch, name = (scores >= least).nonzero(as_tuple=True)
         score, box = scores[patch, name], places[patch].clamp(0, 1)
         kept = batched_nms(box, score, name, overlap)[:most]
-        merged = []
-        for number in kept:
-            same = (name == name[number]) & (box_iou(box[number][None], box)[0] > max(overlap, 0.7))
-            weight = score[same] ** 2
-            merged.append((box[same] * weight[:, None]).sum(0) / weight.sum())
-        rows = torch.stack(merged) if merged else box.new_zeros(0, 4)
+        votes = (name[kept, None] == name) & (box_iou(box[kept], box) > max(overlap, 0.7))
+        weights = votes * score**2
+        rows = (weights @ box) / weights.sum(1, keepdim=True).clamp_min(1e-9)
         found.append(torch.cat([rows, score[kept, None], name[kept, None].to(rows.dtype)], 1))
     return found
