@@ -10,13 +10,14 @@ import pytest
 import torch
 
 import grounding
-from grounding.data.photos.labels import read_labels
+from grounding.data.photos.labels import PhotoLabels, WeakBox, read_labels
 from grounding.errors import ConfigError
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
 from grounding.training.photos.batches import MixedCollator
 from grounding.training.photos.config import PhotosConfig
-from grounding.training.photos.run import PhotoRun, train
+from grounding.training.photos.run import AT_ONCE, PhotoRun
 from grounding.training.photos.start import moved_positions, start_model
+from grounding.training.photos.trainer import PhotoTrainer, train
 from tests.photos_tiny import write_labelled, write_nanodet, write_photos, write_scene_model
 
 
@@ -64,6 +65,8 @@ def test_a_whole_run_gives_a_model_that_answers(tiny: PhotosConfig, finished: Pa
     last = [entry for entry in stages if "eval_photo_all" in entry][-1]
     assert 0 <= last["eval_photo_all"] <= 1
     assert "eval_scene_all" in last
+    assert all("eval_ap" in entry for entry in stages if "eval_photo_all" in entry)  # of 0 too
+    assert [path.name for path in (tiny.out / "sheets").iterdir()] == ["step-000004.png"]
     model = grounding.load(finished)
     picture = next((tiny.labelled / "images").iterdir())
     answer = model.ground(picture, "the red dog")
@@ -87,6 +90,35 @@ def test_a_label_that_judges_agree_on_is_believed(tiny: PhotosConfig, finished: 
         assert list(labels) == list(given)
 
 
+def test_photographs_that_a_stopped_run_has_labelled_are_not_labelled_again(tiny: PhotosConfig, tmp_path: Path) -> None:
+    run = PhotoRun(replace(tiny, out=tmp_path / "run"))
+    asked: list[str] = []
+
+    def judge(pictures):
+        names = [name for name, _ in pictures]
+        if len(asked) >= 2 * AT_ONCE:
+            raise KeyboardInterrupt
+        asked.extend(names)
+        return {name: PhotoLabels(name, (WeakBox("dog", 0.5, (0.1, 0.1, 0.6, 0.6)),)) for name in names}
+
+    run.given = {f"{number:03d}.jpg": PhotoLabels(f"{number:03d}.jpg") for number in range(3 * AT_ONCE)}
+    run.shards = dict.fromkeys(run.given)
+    file = tmp_path / "run" / "judge.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        run._judged(file, lambda: judge)
+    assert not file.exists()
+    del asked[:AT_ONCE]
+    found = run._judged(file, lambda: judge)
+    assert list(found) == list(run.given)
+    assert len(set(asked)) == len(asked) == 2 * AT_ONCE
+    assert not file.with_suffix(".parts").exists()
+
+
+def test_a_run_of_another_shape_is_refused(tiny: PhotosConfig, finished: Path) -> None:
+    with pytest.raises(ConfigError, match="vision_layers is 2, and 1 in the run"):
+        train(replace(tiny, vision_layers=2))
+
+
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tiny: PhotosConfig, finished: Path, tmp_path: Path) -> None:
     config = replace(tiny, out=tmp_path / "run", see_steps=2, rounds=1, speak_steps=4, eval_every=100)
     whole = GroundingForConditionalGeneration.from_pretrained(train(config))
@@ -99,24 +131,23 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tiny: PhotosConfig, fin
 
 def train_until(config: PhotosConfig, steps: int) -> None:
     """Runs until the checkpoint of so many steps of asking, then stops as a signal would."""
-    import grounding.training.photos.run as running
 
     class Stopped(Exception):
         pass
 
-    original = running.PhotoTrainer.compute_loss
+    original = PhotoTrainer.compute_loss
 
     def compute(self, *args, **kwargs):
         if self.stage == "speak" and self.state.global_step >= steps:
             raise Stopped
         return original(self, *args, **kwargs)
 
-    running.PhotoTrainer.compute_loss = compute
+    PhotoTrainer.compute_loss = compute
     try:
         with pytest.raises(Stopped):
             train(config)
     finally:
-        running.PhotoTrainer.compute_loss = original
+        PhotoTrainer.compute_loss = original
 
 
 def test_at_first_the_model_answers_as_the_one_it_starts_from(tiny: PhotosConfig) -> None:

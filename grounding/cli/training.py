@@ -20,7 +20,7 @@ EXAMPLES = """\
   grounding train llava --show > recipe.yaml              a preset's whole recipe, each setting explained
   grounding train recipe.yaml --set stages.0.steps=100    a recipe of your own, one setting changed
   grounding train paligemma-finetune --data my.json --images pictures --out runs/mine
-  grounding train photos --help                           the shipped model's own training, by flags
+  grounding train photos --help                           a small model for photographs, by flags
   grounding train scenes --help                           that of the model it starts from
 """
 OWN = {
@@ -216,7 +216,7 @@ def _photos(args: argparse.Namespace) -> None:
 
     config = from_flags(_settings(OWN["photos"][1]), args)
     _check_accelerate()
-    from grounding.training.photos.run import train
+    from grounding.training.photos.trainer import train
 
     print(f"the model lies in {train(config)}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.constrain import Constrain
@@ -14,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+T = TypeVar("T")
 EVERY = 30.0
 """Seconds between lines where there is no terminal."""
 WINDOW = 40
@@ -26,10 +28,12 @@ off, as a share of the picture; both are means over all tokens of answers, of wh
 
 
 class Progress:
-    """The state of one stage. `stage` such as "ground (2 of 3)"; `lessons`: of a step."""
+    """The state of one stage. `stage` such as "ground (2 of 3)"; `lessons`: of a step; `unit`: what they are called."""
 
-    def __init__(self, stage: str, steps: int, lessons: int, stream: TextIO | None = None) -> None:
-        self.stage, self.steps, self.lessons = stage, steps, lessons
+    def __init__(
+        self, stage: str, steps: int, lessons: int, stream: TextIO | None = None, unit: str = "lessons"
+    ) -> None:
+        self.stage, self.steps, self.lessons, self.unit = stage, steps, lessons, unit
         self.stream = stream or sys.stderr
         self.console = Console(file=self.stream, highlight=False)
         self.ends: deque[tuple[float, int]] = deque(maxlen=WINDOW + 1)
@@ -52,7 +56,8 @@ class Progress:
         """A step is done."""
         self.step, self.doing = step, ""
         self.ends.append((time.monotonic(), step))
-        if self.live is None and self.losses and (self.told is None or time.monotonic() - self.told >= EVERY):
+        known = self.losses or self.unit != "lessons"  # a stage of training says nothing before its first losses
+        if self.live is None and known and (self.told is None or time.monotonic() - self.told >= EVERY):
             self.told = time.monotonic()
             self._write(self.line())
 
@@ -102,7 +107,7 @@ class Progress:
 
     def line(self) -> str:
         """The state in a line of text."""
-        speed = f"{self.speed:.1f} lessons/s" if self.speed else ""
+        speed = f"{self.speed:.1f} {self.unit}/s" if self.speed else ""
         return "  ".join(filter(None, [f"{self.stage} {self.step}/{self.steps}", self.losses, speed, self.left]))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -113,7 +118,7 @@ class Progress:
         for _ in range(3):
             table.add_column(no_wrap=True, justify="right")
         bar = ProgressBar(total=self.steps, completed=self.step, complete_style="cyan", finished_style="green")
-        speed = f"{self.speed:.1f} lessons/s" if self.speed else ""
+        speed = f"{self.speed:.1f} {self.unit}/s" if self.speed else ""
         cells: list[Any] = [
             Text(self.stage, style="bold"),
             bar,
@@ -129,6 +134,18 @@ class Progress:
     def _write(self, line: str) -> None:
         self.stream.write(line + "\n")
         self.stream.flush()
+
+
+def counted(items: Iterable[T], total: int, doing: str, unit: str, each: int = 1) -> Iterator[T]:
+    """The items, shown as they are taken: a bar on a terminal, lines in a pipe. An item has `each` units."""
+    progress = Progress(doing, total, each, unit=unit)
+    progress.begin(0)
+    try:
+        for number, item in enumerate(items, 1):
+            yield item
+            progress.advance(number)
+    finally:
+        progress.end()
 
 
 def clock(seconds: float) -> str:

@@ -1,9 +1,9 @@
-"""Owns check_same_run(): whether a recipe may go on with the run that a folder holds."""
+"""Owns check_same_run() and check_same_shape(): whether a training may go on with the run that a folder holds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -86,3 +86,19 @@ def _changed(key: str, was: Any, now: Any, out: Path) -> ConfigError:
         f"{key} is {now!r:.80}, and {was!r:.80} in the run that {out} holds: give it that to go on with the run, or "
         "give the run another folder"
     )
+
+
+def check_same_shape(config: Any, out: Path, names: Sequence[str]) -> None:
+    """Raises ConfigError where `out` holds a run of our own model in which one of the settings `names` was another.
+
+    `config`: a dataclass, written to run.json by the run.
+    """
+    told = out / "run.json"
+    before = json.loads(told.read_text(encoding="utf-8"))["config"] if told.is_file() else {}
+    for name in names:
+        now = json.loads(json.dumps(getattr(config, name), default=str))
+        if before.get(name, now) != now:
+            raise ConfigError(
+                f"{name} is {now}, and {before[name]} in the run that {out} holds: "
+                f"give it {before[name]} to go on with that run, or another folder"
+            )

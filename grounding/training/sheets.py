@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from grounding.data.photos.picture import PhotoPicture
 from grounding.data.scenes.generate import Picture
 from grounding.draw import sheet
 from grounding.model.decode import DecodeOptions, Decoder
@@ -16,19 +17,23 @@ from grounding.result import Grounding, Region
 from grounding.training.evaluate import ask_about
 
 DRAWN = ("attribute", "place", "relation", "nearest", "ordinal", "detect", "count", "absent", "describe_point", "all")
-"""Skills that a sheet shows, as far as its pictures ask for them."""
+"""Skills that a sheet of scenes shows, as far as its pictures ask for them."""
 
 
 def write_sheet(
-    model: GroundingForConditionalGeneration, processor: GroundingProcessor, pictures: Sequence[Picture], path: Path
+    model: GroundingForConditionalGeneration,
+    processor: GroundingProcessor,
+    pictures: Sequence[Picture | PhotoPicture],
+    path: Path,
+    skills: Sequence[str] = DRAWN,
 ) -> None:
-    """A PNG of one question for each picture, the truth drawn beside the answer."""
+    """A PNG of one question for each picture, the truth drawn beside the answer; `skills` take turns."""
     chosen = []
     for number, picture in enumerate(pictures):
-        wanted = [s for s in picture.samples if s.skill in DRAWN]
+        wanted = [s for s in picture.samples if s.skill in skills]
         if wanted:
             image = Image.fromarray(picture.image)
-            sample = next((s for s in wanted if s.skill == DRAWN[number % len(DRAWN)]), wanted[0])
+            sample = next((s for s in wanted if s.skill == skills[number % len(skills)]), wanted[0])
             chosen.append((image, sample, ask_about(sample, image, processor)))
     decoder = Decoder(model, processor, DecodeOptions(max_new_tokens=96))
     answers = decoder.answer_many([ask for *_, ask in chosen])

@@ -1,28 +1,19 @@
-"""Owns the run: data, transformers' Trainer, schedule, checkpoints that resume, and the log."""
+"""Owns the run on drawn scenes: data, transformers' Trainer, schedule, checkpoints that resume."""
 
 from __future__ import annotations
 
-import json
-import platform
-import time
-from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import TrainingArguments
 
 from grounding.data.scenes.generate import MIXTURE, Picture, PictureOptions
 from grounding.data.scenes.scene import SceneOptions, training_options
 from grounding.data.scenes.sprites import SpriteSet
 from grounding.data.scenes.things import KINDS, names_of
-from grounding.errors import ConfigError
 from grounding.model import (
     GroundingConfig,
     GroundingForConditionalGeneration,
@@ -30,12 +21,13 @@ from grounding.model import (
     GroundingProcessor,
 )
 from grounding.model.tokenization import train_tokenizer
-from grounding.training.collator import IGNORE, SceneCollator, SceneStream, Vocabularies
+from grounding.training.collator import SceneCollator, SceneStream, Vocabularies
 from grounding.training.config import TrainingConfig
 from grounding.training.losses import TrainingModel
 from grounding.training.memory import keep_freed_memory
-from grounding.training.metrics import phrase_numbers, quick_accuracy
 from grounding.training.optimizer import MuonWithAdamW
+from grounding.training.parts_trainer import LogFile, PartsTrainer, arguments, last_step, save_model, write_run
+from grounding.training.same_run import check_same_shape
 from grounding.training.sheets import write_sheet
 
 FIRST_TRAINING_SEED = 1_000_000_000
@@ -100,17 +92,22 @@ class SceneRun:
         return TrainingModel(model, self.vocabularies.counts, config)
 
 
-class SceneTrainer(Trainer):
+class SceneTrainer(PartsTrainer):
     """transformers' Trainer with our loss and optimizer, data that goes on where a run stopped, quick accuracies."""
 
     def __init__(
         self, run: SceneRun, model: TrainingModel, args: TrainingArguments, start_step: int, **kwargs: Any
     ) -> None:
         held_out = SceneStream(run.mixture, HELD_OUT_SEED, run.config.eval_pictures)
-        super().__init__(model=model, args=args, eval_dataset=held_out, **kwargs)
+        super().__init__(
+            model=model,
+            processor=run.processor,
+            batch_size=run.config.batch_size,
+            args=args,
+            eval_dataset=held_out,
+            **kwargs,
+        )
         self.run, self.start_step = run, start_step
-        self.parts: dict[str, Tensor | float] = defaultdict(float)
-        self.parts_seen = 0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         config = self.run.config
@@ -153,62 +150,17 @@ class SceneTrainer(Trainer):
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any) -> Any:
         self.model.dense_only = self.state.global_step < self.run.config.dense_steps
-        parts = model(**inputs)
-        if model.training:
-            for name, value in parts.items():
-                self.parts[name] = self.parts[name] + value.detach()  # no float: a GPU would have to wait
-            self.parts_seen += 1
-        return (parts["loss"], parts) if return_outputs else parts["loss"]
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if "loss" in logs and self.parts_seen:
-            logs |= {name: round(float(total) / self.parts_seen, 4) for name, total in self.parts.items()}
-            self.parts, self.parts_seen = defaultdict(float), 0
-        super().log(logs, start_time)
+        return super().compute_loss(model, inputs, return_outputs)
 
     @torch.no_grad()
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Quick accuracies by skill on the fixed pictures."""
-        wrapped: TrainingModel = self.model
-        wrapped.eval()
-        model = wrapped.model
-        first, bins = int(model.config.location_token_id or 0), model.config.num_locations
-        none_id = self.run.processor.encode_answers(["none"])[0][0]
-        found: dict[str, list[float]] = defaultdict(list)
-        stream = SceneStream(self.run.mixture, HELD_OUT_SEED, self.run.config.eval_pictures)
-        size = self.run.config.batch_size
-        pictures = list(stream)
-        for at in range(0, len(pictures), size):
-            chunk = pictures[at : at + size]
-            batch = self._prepare_inputs(self.run.held_out(chunk))
-            with self.compute_loss_context_manager():
-                output = model(
-                    input_ids=batch["input_ids"],
-                    pixel_values=batch["pixel_values"],
-                    token_roles=batch["token_roles"],
-                    segment_ids=batch["segment_ids"],
-                    position_ids=batch["position_ids"],
-                    output_hidden_states=True,
-                    logits_to_keep=-1,
-                )
-                places = batch["labels"] != IGNORE
-                hidden = output.hidden_states[-1][places]
-                logits = F.linear(hidden, model.language.embedding.weight.to(hidden.dtype))
-            skills = [sample.skill for picture in chunk for sample in picture.samples]
-            labels = batch["labels"]
-            for skill, values in quick_accuracy(
-                logits.cpu(), labels[places].cpu(), phrase_numbers(labels.cpu()), skills, first, bins, none_id
-            ).items():
-                found[skill] += values
-        wrapped.train()
-        metrics = {f"{metric_key_prefix}_{skill}": round(sum(v) / len(v), 4) for skill, v in sorted(found.items())}
+        self.model.eval()
+        pictures = list(SceneStream(self.run.mixture, HELD_OUT_SEED, self.run.config.eval_pictures))
+        metrics = self.accuracies(pictures, self.run.held_out, metric_key_prefix)
+        self.model.train()
         self._write_sheet(pictures[:24])
-        everything = [v for values in found.values() for v in values]
-        metrics[f"{metric_key_prefix}_all"] = round(sum(everything) / len(everything), 4)
-        self.log(metrics)
-        control = self.control  # type: ignore[has-type]
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, control, metrics)
-        return metrics
+        return self.report(metrics)
 
     def _write_sheet(self, pictures: list[Picture]) -> None:
         wrapped: TrainingModel = self.model
@@ -216,80 +168,16 @@ class SceneTrainer(Trainer):
         write_sheet(wrapped.model, self.run.processor, pictures, path)
 
 
-class LogFile(TrainerCallback):
-    """One line of JSON for each log entry, with samples a second, and the stage where there are several."""
-
-    def __init__(self, path: Path, batch_size: int, stage: str | None = None) -> None:
-        self.path, self.batch_size = path, batch_size
-        self.named = {} if stage is None else {"stage": stage}
-        self.last = (time.monotonic(), 0)
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.last = (time.monotonic(), state.global_step)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        now, values = time.monotonic(), dict(logs or {})
-        then, step = self.last
-        if "loss" in values and state.global_step > step:
-            values["pictures_per_second"] = round((state.global_step - step) * self.batch_size / (now - then), 1)
-            self.last = (now, state.global_step)
-        with self.path.open("a") as file:
-            file.write(
-                json.dumps({**self.named, "step": state.global_step, "time": round(time.time()), **values}) + "\n"
-            )
-
-
-def check_same_shape(config: TrainingConfig) -> None:
-    """Raises ConfigError where the folder holds a run whose weights have another shape than this one's."""
-    told = config.out / "run.json"
-    before = json.loads(told.read_text())["config"] if told.is_file() else {}
-    for name in ("image_size", "width", "vision_layers", "text_layers", "vocab_size"):
-        now = getattr(config, name)
-        if before.get(name, now) != now:
-            raise ConfigError(
-                f"{name} is {now}, and {before[name]} in the run that {config.out} holds: "
-                f"give it {before[name]} to go on with that run, or another folder"
-            )
-
-
 def train(config: TrainingConfig) -> Path:
     """Run or resume the training; the folder of the finished model."""
-    check_same_shape(config)
+    check_same_shape(config, config.out, ("image_size", "width", "vision_layers", "text_layers", "vocab_size"))
     config.out.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
     run = SceneRun(config)
-    last = get_last_checkpoint(str(config.out))
-    start = json.loads((Path(last) / "trainer_state.json").read_text())["global_step"] if last else 0
-    versions = {
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
-    }
-    (config.out / "run.json").write_text(
-        json.dumps({"config": asdict(config), "versions": versions, "mixture": dict(MIXTURE)}, default=str, indent=1)
-    )
-    args = TrainingArguments(
-        output_dir=str(config.out),
-        max_steps=config.steps,
-        per_device_train_batch_size=config.batch_size,
-        bf16=config.bf16,
-        use_cpu=not torch.cuda.is_available(),
-        logging_steps=50,
-        eval_strategy="steps",
-        eval_steps=config.eval_every,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        max_grad_norm=1.0,
-        remove_unused_columns=False,
-        ignore_data_skip=True,
-        report_to=[],
-        seed=config.seed,
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
+    last, start = last_step(config.out)
+    write_run(config.out, config, mixture=dict(MIXTURE))
+    args = arguments(config.out, config.steps, config, keep=2)
+    log = LogFile(config.out / "log.jsonl", config.batch_size)
     model = run.build_model()
-    trainer = SceneTrainer(run, model, args, start, callbacks=[LogFile(config.out / "log.jsonl", config.batch_size)])
-    trainer.train(resume_from_checkpoint=last)
-    final = config.out / "model"
-    model.model.to(torch.bfloat16).save_pretrained(final)
-    run.processor.save_pretrained(final)
-    return final
+    SceneTrainer(run, model, args, start, callbacks=[log]).train(resume_from_checkpoint=last)
+    return save_model(model.model, run.processor, config.out / "model")
