@@ -8,11 +8,14 @@ from grounding.model.coordinates import append_coordinates
 from tests import tiny
 
 
-def test_features_stay_and_every_place_has_coordinates_of_its_own():
-    patches = torch.randn(2, 36, 5)
+def test_features_and_coordinates_are_as_large_as_each_other_and_every_place_has_coordinates_of_its_own():
+    patches = 30 * torch.randn(2, 36, 5)
     told = append_coordinates(patches, 16)
     assert told.shape == (2, 36, 21)
-    assert torch.equal(told[..., :5], patches)
+    ratio = told[..., :5] / patches
+    assert torch.allclose(ratio, ratio[..., :1].expand_as(ratio))  # each patch's features, at another scale
+    assert told[..., :5].square().mean().item() == pytest.approx(1, rel=1e-3)
+    assert told[..., 5:].square().mean().item() == pytest.approx(1, rel=1e-3)
     assert torch.equal(told[0, :, 5:], told[1, :, 5:])
     apart = torch.cdist(told[0, :, 5:], told[0, :, 5:]) + 9 * torch.eye(36)
     assert apart.min() > 0.1

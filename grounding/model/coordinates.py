@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from grounding.errors import ConfigError
 
@@ -17,8 +18,10 @@ from grounding.errors import ConfigError
 def append_coordinates(patches: Tensor, channels: int, spatial_shapes: Tensor | None = None) -> Tensor:
     """(V, N, W + channels): behind each patch's features (V, N, W) the sines and cosines of its row and column.
 
-    Rows and columns count from 0 to 1 over the view. `spatial_shapes` (V, 2): rows and columns of each view; None:
-    one square grid of N. Raises ConfigError where N is no square.
+    Both come with a mean square of 1: features of convolutional networks are several times as large, and behind a norm
+    over all of it nothing would be left of the place. Rows and columns count from 0 to 1 over the view.
+    `spatial_shapes` (V, 2): rows and columns of each view; None: one square grid of N. Raises ConfigError where N is
+    no square.
     """
     count = patches.shape[1]
     if spatial_shapes is None:
@@ -32,8 +35,9 @@ def append_coordinates(patches: Tensor, channels: int, spatial_shapes: Tensor | 
     across = (number % columns[:, None] + 0.5) / columns[:, None]
     waves = torch.exp(torch.linspace(math.log(0.25), math.log(8.0), channels // 4, device=patches.device))
     angles = 2 * math.pi * torch.cat([down[..., None] * waves, across[..., None] * waves], 2)
-    places = torch.cat([torch.sin(angles), torch.cos(angles)], 2).to(patches.dtype)
-    return torch.cat([patches, places.expand(len(patches), -1, -1)], 2)
+    places = math.sqrt(2) * torch.cat([torch.sin(angles), torch.cos(angles)], 2)
+    features = F.rms_norm(patches.float(), patches.shape[-1:], eps=1e-6)
+    return torch.cat([features, places.expand(len(patches), -1, -1)], 2).to(patches.dtype)
 
 
 def check_channels(channels: int) -> None:

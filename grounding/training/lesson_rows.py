@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from grounding.data.lessons.lesson import Lesson, Words
-from grounding.data.lessons.wording import PICTURE_MARK, texts_of
+from grounding.data.lessons.lesson import Lesson, Turn, Words
+from grounding.data.lessons.wording import PICTURE_MARK, Worded, worded
+from grounding.data.sample import Sample
 from grounding.errors import InputError, PromptTooLongError
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT
 from grounding.model.processing import CROSS_ATTENTION, GroundingProcessor
 from grounding.training.packing import pack
+from grounding.training.phrase_places import ENDS, SHARES, covered
 
 IGNORE = -100
 
@@ -34,6 +38,9 @@ class Row:
     segments: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
+    meant: list[tuple[int, NDArray[np.float32]]] = field(default_factory=list)
+    """Of prompts about one picture that boxes answer: where the prompt ends, and the share (N,) of each of the
+    picture's tokens that the boxes cover."""
 
     def add(self, ids: Sequence[int], role: int, segment: int, start: int, labels: Sequence[int] | None = None) -> None:
         """Appends tokens of one role, at positions from `start`; `labels`: what each of them should predict."""
@@ -51,6 +58,8 @@ class Spoken:
     prompt: list[int]
     answer: list[int]
     images: list[Image.Image]
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    """Those of the answer, px of its picture."""
 
     @property
     def length(self) -> int:
@@ -60,12 +69,15 @@ class Spoken:
 class LessonCollator:
     """Lessons -> the tensors of a pass: `pixel_values` (with `image_index`, `spatial_shapes`, `picture_tokens` where
     the model needs them), `input_ids`, `attention_mask`, `token_roles`, `segment_ids`, `position_ids`, `labels` (R, L),
-    all padded right, and, where texts share rows, `document_ids`."""
+    all padded right, and, where texts share rows, `document_ids`; and, with `where`, the ENDS and SHARES of phrases
+    about one picture that boxes answer."""
 
-    def __init__(self, processor: GroundingProcessor, most_tokens: int = 1024, pack: int = 0) -> None:
+    def __init__(
+        self, processor: GroundingProcessor, most_tokens: int = 1024, pack: int = 0, where: bool = False
+    ) -> None:
         """`most_tokens`: of a lesson, pictures included; turns that do not fit are left out, the first is always kept.
-        `pack`: tokens of a row that several texts may share; 0: a row each."""
-        self.processor, self.most_tokens, self.pack = processor, most_tokens, pack
+        `pack`: tokens of a row that several texts may share; 0: a row each. `where`: see `phrase_places`."""
+        self.processor, self.most_tokens, self.pack, self.where = processor, most_tokens, pack, where
         self.crossed = processor.fusion == CROSS_ATTENTION
         self.blank = Image.new("RGB", (processor.image_processor.size,) * 2)
 
@@ -85,7 +97,7 @@ class LessonCollator:
         """
         images = list(images if images is not None else (picture.open() for picture in lesson.pictures))
         canvases = [self.processor.canvas(*image.size) for image in images]
-        texts = texts_of(lesson, self.processor.codec_object, canvases)
+        texts = worded(lesson, self.processor.codec_object, canvases)
         if lesson.sequential:
             images = images[: pictures_shown(lesson, len(texts))]
         turns = self.spoken(texts, images, lesson.sequential)
@@ -99,10 +111,10 @@ class LessonCollator:
             return self.apart(turns)
         return [self.together(turns, len(front))]
 
-    def spoken(self, texts: Sequence[tuple[str, str]], images: list[Image.Image], sequential: bool) -> list[Spoken]:
+    def spoken(self, texts: Sequence[Worded], images: list[Image.Image], sequential: bool) -> list[Spoken]:
         """The turns' tokens, those left out whose prompts are longer than the model reads. In a conversation each
         picture stands once: at the marks of its turns, or, without any, in the first."""
-        marks = [prompt.count(PICTURE_MARK) for prompt, _ in texts]
+        marks = [text.prompt.count(PICTURE_MARK) for text in texts]
         if sequential and not any(marks):
             marks = [len(images), *[0] * (len(texts) - 1)]
         elif not sequential:
@@ -111,14 +123,14 @@ class LessonCollator:
             raise InputError(f"{sum(marks)} places for pictures ({PICTURE_MARK}) in a conversation of {len(images)}")
         turns: list[Spoken] = []
         at = 0
-        prompts = self.prompts([prompt for prompt, _ in texts], marks)
-        answers = self.processor.encode_answers([answer for _, answer in texts]) if texts else []
-        for ids, count, answer in zip(prompts, marks, answers, strict=True):
+        prompts = self.prompts([text.prompt for text in texts], marks)
+        answers = self.processor.encode_answers([text.answer for text in texts]) if texts else []
+        for text, ids, count, answer in zip(texts, prompts, marks, answers, strict=True):
             shown = images[at : at + count] if sequential else images
             at += count
             if ids is not None:
                 ids = self.processor.with_pictures(ids, self.picture_tokens(shown))
-                turns.append(Spoken(ids, answer, shown))
+                turns.append(Spoken(ids, answer, shown, boxes_of(text.turn)))
             elif sequential:
                 break
         return turns
@@ -140,11 +152,15 @@ class LessonCollator:
         """One row, the first `shared` tokens of which are the pictures that all turns are about."""
         row = Row(turns[0].images)
         row.add(turns[0].prompt[:shared], IMAGE, 0, 0)
+        ask = self.where and len(row.images) == 1
+        places = self.processor.layout(*row.images[0].size).places if ask else np.zeros((0, 4))
         for number, turn in enumerate(turns):
             if number and len(row.ids) + turn.length - shared > self.most_tokens:
                 break
             prompt = turn.prompt[shared:]
             row.add(prompt, PROMPT, number, shared, asked(prompt, turn.answer))
+            if ask and (shares := covered(places, turn.boxes)).any():
+                row.meant.append((len(row.ids) - 1, shares))
             row.add(turn.answer[:-1], ANSWER, number, len(turn.prompt), turn.answer[1:])
         return row
 
@@ -224,7 +240,28 @@ class LessonCollator:
         if any(len(group) > 1 for group in groups):
             numbers = [[[number] * len(row.ids) for number, row in enumerate(group)] for group in groups]
             batch["document_ids"] = torch.tensor([padded(number, -1, longest) for number in numbers])
-        return batch
+        return batch | (self.phrases(groups) if self.where else {})
+
+    def phrases(self, groups: Sequence[Sequence[Row]]) -> dict[str, Tensor]:
+        """What `phrase_places` asks about, of all rows."""
+        ends: list[tuple[int, int, int]] = []
+        found: list[NDArray[np.float32]] = []
+        for number, group in enumerate(groups):
+            start = 0
+            for row in group:
+                ends += [(number, start + place, start) for place, _ in row.meant]
+                found += [shares for _, shares in row.meant]
+                start += len(row.ids)
+        shares = np.full((len(found), max(map(len, found), default=0)), -1, np.float32)
+        for place, one in enumerate(found):
+            shares[place, : len(one)] = one
+        return {ENDS: torch.tensor(ends, dtype=torch.long).view(-1, 3), SHARES: torch.from_numpy(shares)}
+
+
+def boxes_of(turn: Turn) -> tuple[tuple[float, float, float, float], ...]:
+    """The boxes that answer a turn."""
+    regions = turn.truth.regions if isinstance(turn, Sample) else turn.answer_regions
+    return tuple(region.box for region in regions if region.box is not None)
 
 
 def pictures_shown(lesson: Lesson, turns: int) -> int:

@@ -22,9 +22,10 @@ WINDOW = 40
 """Steps over which speed is taken."""
 WIDEST = 100
 """Columns of a terminal that the bar takes at most."""
-LOSSES = {"loss": "loss", "text": "words", "expectation": "distance"}
+LOSSES = {"loss": "loss", "text": "words", "expectation": "distance", "where": "place"}
 """Keys of the log to what a reader calls them: all of it; cross-entropy of words and boxes; how far coordinates are
-off, as a share of the picture; both are means over all tokens of answers, of which coordinates are some."""
+off, as a share of the picture; how badly phrases know their tokens of the picture. The last three are means over
+all tokens of answers."""
 
 
 class Progress:

@@ -28,7 +28,7 @@ from transformers import PrinterCallback, TrainingArguments
 from grounding.data.lessons.mixture import Mixture
 from grounding.data.lessons.reading import BadLessons
 from grounding.data.whole_files import whole_file
-from grounding.errors import MissingExtraError, TrainingError
+from grounding.errors import ConfigError, MissingExtraError, TrainingError
 from grounding.model import GroundingProcessor
 from grounding.model.modeling import progress_bar_off
 from grounding.training import checkpoints
@@ -54,8 +54,13 @@ from grounding.training.whole_folders import clean_up, whole_folder
 def collator_of(recipe: Recipe, processor: Any) -> Collator:
     """What makes tensors of lessons for a model that goes with this processor."""
     if isinstance(processor, ForeignProcessor):
+        if recipe.where_weight:
+            raise ConfigError(
+                f"where_weight is {recipe.where_weight}, and the tokens of this family's pictures are its own affair: "
+                "set it to 0"
+            )
         return ForeignCollator(processor, recipe.most_tokens)
-    return LessonCollator(processor, recipe.most_tokens, recipe.pack)
+    return LessonCollator(processor, recipe.most_tokens, recipe.pack, recipe.where_weight > 0)
 
 
 def train_recipe(recipe: Recipe) -> Path:
@@ -156,7 +161,7 @@ def train_stage(
         enable({"use_reentrant": False})
     signals = Signals()
     sharded = recipe.scale == "fsdp" and args.world_size > 1
-    unpacked = collator_of(replace(recipe, pack=0), processor)
+    unpacked = collator_of(replace(recipe, pack=0, where_weight=0.0), processor)
     with watching(recipe, stage, unpacked, processor, args.should_save, sharded) as watchers:
         kind = trainer_of(stage)
         trainer = kind(recipe, stage, mixture, collator, moving, start, signals, model, args, [*watchers])

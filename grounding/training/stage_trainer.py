@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from grounding.training.lesson_rows import IGNORE
 from grounding.training.losses import token_losses
 from grounding.training.parts import Moving, keep_other_rows, still_layers
 from grounding.training.passes import NOTES, Collator, PassNotes, Positions, pass_loader
+from grounding.training.phrase_places import ENDS, SHARES, Places
 from grounding.training.recipe import Recipe, StageRecipe
 from grounding.training.running_mean import RunningMean
 from grounding.training.schedules import rate
@@ -63,6 +64,7 @@ class StageTrainer(Trainer):
         self._loss_shifts_labels = False
         self.still = list(still_layers(model))
         self.mean: RunningMean | None = None
+        self.places = Places(model, recipe.seed) if recipe.where_weight and stage.objective == "answers" else None
         self.stopping = False
         self.seen = self.bad = 0  # lessons that were learned, and those that gave way to them
         # each process names its own; whether they are too many is decided over all, in `_look`
@@ -99,23 +101,30 @@ class StageTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """Cross-entropy with soft coordinates, and the distance of expected coordinates: a mean over labels."""
+        """Cross-entropy with soft coordinates, the distance of expected coordinates and, where it is asked for, which
+        tokens of the picture each phrase means: sums over the labels' number."""
         if model.training:
             for layer in self.still:
                 layer.eval()
         labels = inputs.pop("labels")
+        ends, shares = inputs.pop(ENDS, None), inputs.pop(SHARES, None)
         chosen = labels != IGNORE
-        logits = logits_at(model, self.accelerator.unwrap_model(self.model), inputs, chosen)
+        with self.places.watched() if self.places is not None else nullcontext():
+            logits = logits_at(model, self.accelerator.unwrap_model(self.model), inputs, chosen)
         first, bins = coordinates_of(self.accelerator.unwrap_model(self.model), self.collator)
         losses, distances = token_losses(logits, labels[chosen], first, bins, self.recipe.location_sigma)
         count = chosen.sum() if num_items_in_batch is None else num_items_in_batch
         count = torch.as_tensor(count).clamp_min(1)  # a step of bad lessons alone has none
         text, distance = losses.sum() / count, distances.sum() / count
         loss = text + self.recipe.expectation_weight * distance
+        told = {"text": text, "expectation": distance}
+        if self.places is not None and ends is not None:
+            told["where"] = self.places.loss(ends, shares) / count
+            loss = loss + self.recipe.where_weight * told["where"]
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
             loss = loss * self.args.world_size  # by which the gradients' sum will be divided
         if model.training:
-            for name, value in {"text": text, "expectation": distance}.items():
+            for name, value in told.items():
                 self.parts[name] = self.parts.get(name, 0) + value.detach()
         return (loss, logits) if return_outputs else loss
 

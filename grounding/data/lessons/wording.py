@@ -1,4 +1,4 @@
-"""Owns texts_of(): a lesson's turns as the prompts and answers of one box language."""
+"""Owns worded() and texts_of(): a lesson's turns as the prompts and answers of one box language."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from grounding.codecs.base import BLANK, Codec
@@ -30,10 +30,26 @@ OUT_OF_ANSWERS = {
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A turn as one box language says it."""
+
+    turn: Turn
+    prompt: str
+    answer: str
+
+
 def texts_of(
     lesson: Lesson, codec: Codec, canvases: Sequence[Canvas], left_out: Counter[str] | None = None
 ) -> list[tuple[str, str]]:
-    """(prompt, answer) of each turn that the codec can say, in order; [] where it can say none.
+    """(prompt, answer) of each turn that the codec can say, in order; see `worded`."""
+    return [(one.prompt, one.answer) for one in worded(lesson, codec, canvases, left_out)]
+
+
+def worded(
+    lesson: Lesson, codec: Codec, canvases: Sequence[Canvas], left_out: Counter[str] | None = None
+) -> list[Worded]:
+    """Each turn that the codec can say, in order; [] where it can say none.
 
     `canvases`: of each of the lesson's pictures, what the codec's coordinates count along there. Samples are asked and
     answered as the codec does it; Words keep theirs, with boxes written behind their spans. A turn that the codec
@@ -43,20 +59,20 @@ def texts_of(
     needed = max(map(_pictures_needed, lesson.turns))
     if needed > len(canvases):
         raise InputError(f"the lesson {lesson.id!r} has boxes in picture {needed}; {len(canvases)} canvases were given")
-    texts: list[tuple[str, str]] = []
+    said: list[Worded] = []
     for number, turn in enumerate(lesson.turns):
         try:
             if isinstance(turn, Sample):
-                texts.append(_asked(turn, codec, canvases[0]))
+                said.append(Worded(turn, *_asked(turn, codec, canvases[0])))
             else:
                 canvas = canvases[turn.picture] if turn.prompt_regions or turn.answer_regions else None
-                texts.append(_said(turn, codec, canvas))
+                said.append(Worded(turn, *_said(turn, codec, canvas)))
         except InputError as error:
             _leave_out(_reason(turn, codec, error), 1, left_out)
             if lesson.sequential and (rest := len(lesson.turns) - number - 1):
                 _leave_out(f"{codec.name}: a turn after one that cannot be said", rest, left_out)
                 break
-    return texts
+    return said
 
 
 def _pictures_needed(turn: Turn) -> int:
