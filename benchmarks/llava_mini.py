@@ -68,10 +68,9 @@ def main() -> None:
     args = parser.parse_args()
     recipe = recipe_of(json.loads((args.run / RECIPE).read_text()))
     model, processor = build(recipe, open_mixture(recipe.data, recipe))
-    options = dict(recipe.data[0].options)
+    seen = {key: value for key, value in recipe.data[0].options.items() if key in ("style", "things")}
     samples = {
-        kind: list(open_dataset(f"scenes:{kind}", n=args.questions, things=options.get("things")))
-        for kind in ("attribute", "place")
+        kind: list(open_dataset(f"scenes:{kind}", n=args.questions, **seen)) for kind in ("attribute", "place")
     }
     table = Table(title=f"{args.questions} held-out questions of each kind")
     for name in ("after the stage", "kind", "acc@0.5", "acc@0.75", "mean IoU"):

@@ -14,12 +14,14 @@ from grounding.data.scenes.scene import (
     held_out_pairs_options,
     held_out_style_options,
     make_scene,
+    plain_options,
     training_options,
 )
 from grounding.errors import InputError
 
 STYLES = {
     "training": training_options(),
+    "plain": plain_options(),
     "held-out style": held_out_style_options(),
     "held-out pairs": held_out_pairs_options(),
 }

@@ -26,6 +26,7 @@ from grounding.data.scenes.scene import (
     held_out_pairs_options,
     held_out_style_options,
     make_scene,
+    plain_options,
     training_options,
 )
 from grounding.data.scenes.sprites import SpriteSet
@@ -53,7 +54,7 @@ GROUPS = {
     "all-skills": ((*ONE_BOX, "all", "absent"), "generalized"),
 }
 """Several skills under one name, as many samples of each: all-skills is whatever a phrase is asked for with boxes."""
-STYLES = ("training", "held-out style", "held-out pairs", "stickers")
+STYLES = ("training", "plain", "held-out style", "held-out pairs", "stickers")
 """What is drawn: as in training, in styles or colours of things that training leaves out, or cut-outs alone."""
 
 
@@ -262,6 +263,8 @@ def check_things(things: Sequence[int] | None) -> tuple[int, int] | None:
 
 
 def _style_options(style: str, sprites: str | None) -> SceneOptions:
+    if style == "plain":
+        return plain_options()
     if style == "held-out style":
         return held_out_style_options()
     if style == "held-out pairs":

@@ -130,6 +130,27 @@ HELD_OUT_PAIRS = frozenset(
 )  # fmt: skip
 
 
+PLAIN_KINDS = ("circle", "square", "triangle", "star", "heart", "cross")
+PLAIN_COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "black", "white")
+
+
+def plain_options() -> SceneOptions:
+    """Few kinds in plain colours on plain grounds, nothing in front of anything: what small trainings begin with."""
+    return SceneOptions(
+        things=(1, 3),
+        overlap=0.0,
+        distractors=0.0,
+        kinds=PLAIN_KINDS,
+        colors=PLAIN_COLORS,
+        fills=("solid",),
+        backgrounds=("plain",),
+        layouts=(("scatter", 1.0),),
+        noise=0.0,
+        blur=0.0,
+        jpeg=0.0,
+    )
+
+
 def training_options(options: SceneOptions | None = None) -> SceneOptions:
     """`options` without the backgrounds, fills and pairs kept for held-out tests."""
     options = options or SceneOptions()

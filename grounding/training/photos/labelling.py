@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from grounding.boxes import iou
 from grounding.data.photos.labels import Box, PhotoLabels, WeakBox
+from grounding.training.logistic import fit_logistic
 
 SAME = 0.55
 """IoU from which boxes of a name by different judges are one thing."""
@@ -85,7 +86,7 @@ class Belief:
 
     @classmethod
     def fit(cls, judges: Sequence[Labels], truth: Labels, ridge: float = 1.0) -> Belief:
-        """Of the photographs in `truth`: a logistic regression by Newton's steps, with a small pull to zero.
+        """Of the photographs in `truth`: a logistic regression with a small pull to zero.
 
         Without any, each judge's own odds count for four fifths.
         """
@@ -97,17 +98,7 @@ class Belief:
             inputs.append(features(found))
             targets.append(right_ones(found, true))
         x, y = np.concatenate(inputs), np.concatenate(targets).astype(np.float64)
-        weights = np.zeros(x.shape[1])
-        pull = ridge * np.eye(len(weights))
-        for _ in range(30):
-            p = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
-            slope = x.T @ (y - p) - pull @ weights
-            bend = (x * (p * (1 - p))[:, None]).T @ x + pull
-            step = np.linalg.solve(bend, slope)
-            weights = weights + step
-            if np.abs(step).max() < 1e-8:
-                break
-        return cls(weights)
+        return cls(fit_logistic(x, y, ridge))
 
 
 def right_ones(found: Joined, true: PhotoLabels) -> NDArray[np.bool_]:

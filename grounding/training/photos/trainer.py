@@ -15,7 +15,7 @@ from transformers import TrainingArguments
 
 from grounding.data.photos.labels import PhotoLabels
 from grounding.data.photos.picture import PhotoPicture
-from grounding.data.scenes.generate import Picture
+from grounding.training.calibrating import fit_calibration, scored_boxes
 from grounding.training.collator import SceneStream
 from grounding.training.memory import keep_freed_memory
 from grounding.training.optimizer import MuonWithAdamW
@@ -24,6 +24,7 @@ from grounding.training.photos.batches import MixedCollator, MixedStream, PhotoS
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.losses import PhotoTrainingModel
 from grounding.training.photos.run import PhotoRun, convolutions
+from grounding.training.progress import counted
 from grounding.training.running import forget_prepared
 from grounding.training.same_run import check_same_shape
 from grounding.training.sheets import write_sheet
@@ -120,11 +121,7 @@ class PhotoTrainer(PartsTrainer):
         precision = self.run.precision(self.model)
         metrics = {f"{metric_key_prefix}_{key}": round(v, 4) for key, v in precision.items() if v is not None}
         if not self.seeing:
-            watched = {name: self.labels[name] for name in self.run.watched}
-            photos = PhotoSet(self.run.shards, watched, self.run.options(view=None), seed=1)
-            names = photos.names()
-            pictures: list[Picture | PhotoPicture] = [photos.picture(place, names) for place in range(len(names))]
-            asked = [picture for picture in pictures if picture.samples]
+            asked = watched_photos(self.run, self.labels)
             metrics |= self.accuracies(asked, self.collator(), f"{metric_key_prefix}_photo")
             scenes = list(SceneStream(self.run.scenes, HELD_OUT_SEED, self.run.config.watched))
             metrics |= self.accuracies(scenes, self.collator(), f"{metric_key_prefix}_scene")
@@ -133,6 +130,14 @@ class PhotoTrainer(PartsTrainer):
             write_sheet(wrapped.model, self.run.processor, asked[:24], path, SHOWN)
         self.model.train()
         return self.report(metrics)
+
+
+def watched_photos(run: PhotoRun, labels: dict[str, PhotoLabels]) -> list[PhotoPicture]:
+    """The photographs set aside to watch the run on, whole, of which something can be asked."""
+    watched = PhotoSet(run.shards, {name: labels[name] for name in run.watched}, run.options(view=None), seed=1)
+    names = watched.names()
+    pictures = [watched.picture(place, names) for place in range(len(names))]
+    return [picture for picture in pictures if picture.samples]
 
 
 SHAPE = ("eyes", "image_size", "vision_layers", "vocab_size", "start_from", "seed")
@@ -153,6 +158,9 @@ def train(config: PhotosConfig) -> Path:
         if number < config.rounds:
             labels = run.label(model, number)
     run_stage(run, SPEAK, model, labels, config.speak_steps)
+    asked = [*watched_photos(run, labels), *SceneStream(run.scenes, HELD_OUT_SEED, config.watched)]
+    shown = counted(asked, len(asked), "asking how far scores are right", "pictures")
+    model.model.config.score_calibration = fit_calibration(*scored_boxes(model.model, run.processor, shown))
     return save_model(model.model, run.processor, config.out / "model")
 
 
