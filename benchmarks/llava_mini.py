@@ -69,9 +69,7 @@ def main() -> None:
     recipe = recipe_of(json.loads((args.run / RECIPE).read_text()))
     model, processor = build(recipe, open_mixture(recipe.data, recipe))
     seen = {key: value for key, value in recipe.data[0].options.items() if key in ("style", "things")}
-    samples = {
-        kind: list(open_dataset(f"scenes:{kind}", n=args.questions, **seen)) for kind in ("attribute", "place")
-    }
+    samples = {kind: list(open_dataset(f"scenes:{kind}", n=args.questions, **seen)) for kind in ("attribute", "place")}
     table = Table(title=f"{args.questions} held-out questions of each kind")
     for name in ("after the stage", "kind", "acc@0.5", "acc@0.75", "mean IoU"):
         table.add_column(name, justify="left" if name in ("after the stage", "kind") else "right")

@@ -13,11 +13,14 @@ import grounding
 from grounding.data.photos.labels import PhotoLabels, WeakBox, read_labels
 from grounding.errors import ConfigError
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
+from grounding.model.answers import ModelAnswer
+from grounding.result import Region
 from grounding.training.photos.batches import MixedCollator
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.run import AT_ONCE, PhotoRun
 from grounding.training.photos.start import moved_positions, start_model
 from grounding.training.photos.trainer import PhotoTrainer, train
+from grounding.training.photos.validating import both_ways, validate, validation_pictures
 from tests.photos_tiny import write_labelled, write_nanodet, write_photos, write_scene_model
 
 
@@ -71,6 +74,31 @@ def test_a_whole_run_gives_a_model_that_answers(tiny: PhotosConfig, finished: Pa
     picture = next((tiny.labelled / "images").iterdir())
     answer = model.ground(picture, "the red dog")
     assert answer.width == 64
+
+
+def test_a_model_is_validated_on_true_boxes_alone_and_with_mirror_images(tiny: PhotosConfig, finished: Path) -> None:
+    run = PhotoRun(tiny)
+    pictures = validation_pictures(tiny.labelled / "images", run.truth, run.options())
+    again = validation_pictures(tiny.labelled / "images", run.truth, run.options())
+    assert [one.samples for one in pictures] == [one.samples for one in again]
+    model = GroundingForConditionalGeneration.from_pretrained(finished, dtype=torch.float32)
+    plain = validate(model, run.processor, pictures)
+    both = validate(model, run.processor, pictures, flips=True)
+    assert plain.keys() == both.keys() >= {"all"}
+    assert all(0 <= figure.value <= 1 for figure in (*plain.values(), *both.values()))
+
+
+def test_answers_about_a_picture_and_its_mirror_image_become_one() -> None:
+    def said(box, score: float, presence: float) -> ModelAnswer:
+        regions = (Region(box, score=score),) if box else ()
+        return ModelAnswer("", (), (), regions, (), presence)
+
+    here, there = said((10, 0, 30, 40), 0.6, 0.9), said((70, 0, 92, 44), 0.4, 0.9)
+    assert both_ways(here, there, 100)[0].box == (9, 0, 30, 42)  # the mirror image of 70-92 is 8-30
+    apart = said((10, 0, 30, 40), 0.7, 0.9)
+    assert both_ways(here, apart, 100)[0].box == (70, 0, 90, 40)  # the surer of two that differ
+    assert both_ways(here, said(None, 0, 0.3), 100)[0].box == (10, 0, 30, 40)
+    assert both_ways(said(None, 0, 0.2), said((10, 0, 30, 40), 0.6, 0.6), 100) == ()
 
 
 def test_photographs_with_true_boxes_are_never_learned_from(tiny: PhotosConfig, finished: Path) -> None:

@@ -1,0 +1,139 @@
+"""What each choice of the training on photographs is worth, on photographs whose true boxes are known.
+
+`python benchmarks/photo_ablations.py --run RUN [--steps N] [--only NAME ...] --out FOLDER` takes a finished run of
+`grounding train photos` and trains its asking anew, shorter, from its finished seeing: as it was, and with each change;
+answers by the run's own model are then written in other ways. One table, intervals over photographs. What was
+trained is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from grounding.data.photos.labels import read_labels
+from grounding.data.photos.picture import PhotoPicture
+from grounding.metrics.base import Figure
+from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
+from grounding.model.decode import DecodeOptions
+from grounding.training.photos.config import PhotosConfig
+from grounding.training.photos.run import PhotoRun
+from grounding.training.photos.trainer import train
+from grounding.training.photos.validating import ABSENT, EVERYTHING, validate, validation_pictures
+
+KEPT = ("processor", "judge-published.jsonl", "labels-0.jsonl")
+"""Of a run, what its changes begin with."""
+CHANGES: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "plain targets for coordinates": {"location_sigma": 0.0},
+    "no loss on expected coordinates": {"expectation_weight": 0.0},
+    "phrases not asked where they mean": {"where_weight": 0.0},
+    "what patches show is left behind": {"dense_weight": 0.0},
+    "no drawn scenes": {"scene_share": 0.0},
+    "convolutions learn": {"conv_lr": 2e-4},
+    "convolutions rest": {"conv_lr": 0.0},
+    "the labels that came with the photographs": {},
+    "pictures of 320 px": {"image_size": 320},
+    "EfficientNet-Lite0's features": {"eyes": "lite0", "image_size": 224},
+}
+"""Name of each change to the settings that it makes."""
+GIVEN = "the labels that came with the photographs"
+ANSWERED: dict[str, tuple[DecodeOptions, bool]] = {
+    "the whole run": (DecodeOptions(max_new_tokens=32), False),
+    "its coordinates as the likeliest tokens": (DecodeOptions(max_new_tokens=32, expectation=False), False),
+    "it sees mirror images too": (DecodeOptions(max_new_tokens=32), True),
+}
+"""Ways to answer."""
+
+
+def config_of(run: Path) -> PhotosConfig:
+    """The configuration that a run wrote down."""
+    told = json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]
+    places = ("photos", "out", "labelled", "start_from", "weights", "sprites")
+    values = {field.name: told[field.name] for field in fields(PhotosConfig) if field.name in told}
+    return PhotosConfig(**{k: Path(v) if k in places and v is not None else v for k, v in values.items()})
+
+
+def changed(config: PhotosConfig, run: Path, name: str, steps: int, out: Path) -> Path:
+    """The folder of the model that one change leads to."""
+    folder = out / "-".join(word.strip("',") for word in name.lower().split())
+    change = CHANGES[name]
+    other = replace(config, out=folder, speak_steps=steps, eval_every=10**6, **change)
+    folder.mkdir(parents=True, exist_ok=True)
+    if other.eyes == config.eyes and not (folder / "processor").exists() and other.image_size == config.image_size:
+        for part in KEPT:
+            copy(run / part, folder / part)
+        if name == GIVEN:
+            shutil.copy(config.photos / "detections.jsonl", folder / "labels-0.jsonl")
+        last = f"see-{config.rounds}"
+        if other.conv_lr == config.conv_lr and name != GIVEN:
+            (folder / "see-1").mkdir()
+            shutil.copy(run / last / "finished.safetensors", folder / "see-1" / "finished.safetensors")
+            labels = run / f"labels-{config.rounds - 1}.jsonl"
+            shutil.copy(labels, folder / "labels-0.jsonl")
+    return train(replace(other, rounds=1))
+
+
+def copy(source: Path, target: Path) -> None:
+    """A file or a folder."""
+    (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+
+
+def load(folder: Path) -> tuple[GroundingForConditionalGeneration, GroundingProcessor]:
+    """A finished model, in float32."""
+    import torch
+
+    model = GroundingForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return model.eval(), GroundingProcessor.from_pretrained(folder)
+
+
+def asked(config: PhotosConfig, size: int) -> list[PhotoPicture]:
+    """The validation's questions, on pictures of `size` px."""
+    if config.labelled is None:
+        raise SystemExit("the run has no --labelled photographs to be measured on")
+    options = PhotoRun(config).options(size=size)
+    return validation_pictures(config.labelled / "images", read_labels(config.labelled / "boxes.jsonl"), options)
+
+
+def shown(figure: Figure | None) -> str:
+    """Percent with its interval."""
+    if figure is None or figure.value is None:
+        return "-"
+    low = "" if figure.low is None else f" ({100 * figure.low:.1f}-{100 * figure.high:.1f})"
+    return f"{100 * figure.value:.1f}{low}"
+
+
+def main() -> None:
+    """The command line of this file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="a finished run of grounding train photos")
+    parser.add_argument("--steps", type=int, default=600, help="steps of asking after each change")
+    parser.add_argument("--only", nargs="*", help=f"of {', '.join(CHANGES)}; nothing: only ways to answer")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    config = config_of(args.run)
+    chosen = [name for name in CHANGES if args.only is None or name in args.only]
+    table = Table(title=f"{args.steps:,} steps of asking after each change; photographs with true boxes")
+    for name in ("", "one box, Acc@0.5", "by side", "by colour", "by relation", "absent names left alone"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name in chosen:
+        model, processor = load(changed(config, args.run, name, args.steps, args.out))
+        figures = validate(model, processor, asked(config, model.config.image_size))
+        table.add_row(name, *(shown(figures.get(key)) for key in (EVERYTHING, "side", "color", "relation", ABSENT)))
+    table.add_section()
+    model, processor = load(args.run / "model")
+    for name, (options, flips) in ANSWERED.items():
+        figures = validate(model, processor, asked(config, model.config.image_size), options, flips=flips)
+        table.add_row(name, *(shown(figures.get(key)) for key in (EVERYTHING, "side", "color", "relation", ABSENT)))
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()
