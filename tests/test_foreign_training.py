@@ -13,7 +13,7 @@ from grounding.errors import CheckpointError, ConfigError
 from grounding.training.foreign import ForeignProcessor, is_foreign, location_range, open_foreign
 from grounding.training.recipe import ModelRecipe, Recipe
 from grounding.training.recipe_files import recipe_of
-from grounding.training.running import train_recipe
+from grounding.training.running import collator_of, train_recipe
 from tests.foreign_lessons import THINGS, drawn, write_coco, write_rows
 
 QUICK = {
@@ -169,6 +169,13 @@ def test_frozen_weights_are_kept_in_bfloat16_where_adapters_alone_learn(director
 def test_a_family_that_can_not_be_taught_is_refused(directory_of):
     with pytest.raises(ConfigError, match=r"Fuyu can't be trained here: .*; take one of PaliGemma, "):
         open_foreign(Recipe(model=ModelRecipe(checkpoint=str(directory_of("fuyu")))))
+
+
+def test_where_phrases_mean_is_asked_of_our_models_alone(directory_of):
+    _, processor = open_foreign(Recipe(model=ModelRecipe(checkpoint=str(directory_of("paligemma")))))
+    assert collator_of(Recipe(), processor) is not None
+    with pytest.raises(ConfigError, match=r"where_weight is 1\.0"):
+        collator_of(Recipe(where_weight=1.0), processor)
 
 
 def test_pixel_limits_of_a_recipe_are_kept_in_what_is_saved(directory_of, tmp_path):

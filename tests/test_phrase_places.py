@@ -86,7 +86,11 @@ def test_the_loss_is_a_sum_over_phrases_and_falls_when_it_is_learned(options: di
     assert asked(LESSONS).item() < 0.7 * before
 
 
-@pytest.mark.parametrize("changes", [{"micro_batch": 1}, {"pack": 150}], ids=["accumulated", "shared rows"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"micro_batch": 1}, {"pack": 150}, {"gradient_checkpointing": True}],
+    ids=["accumulated", "shared rows", "computed anew"],
+)
 def test_a_recipe_asks_and_logs_it_however_its_steps_are_made(changes: dict, tmp_path) -> None:
     options = {"vision_config": SIGLIP}
     run(tmp_path / "plain", options=options, where_weight=2.0)
