@@ -5,7 +5,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from grounding.training.curves import apart, draw_curves, read_logs, running_mean
+from grounding.training.curves import StageLog, apart, draw_curves, name_lines, read_logs, running_mean
 
 
 def write(out, name, entries):
@@ -55,6 +55,14 @@ def test_names_stand_apart_in_the_order_of_their_lines():
     placed = apart([0.5, 0.51, 0.1, 0.52], 0.1)
     assert np.argsort(placed).tolist() == [2, 0, 1, 3]
     assert np.diff(sorted(placed)).min() > 0.0999
+
+
+def test_names_of_short_stages_stand_below_those_before_them():
+    def logs(*stages):
+        return [StageLog(name, steps, []) for name, steps in stages]
+
+    assert name_lines(logs(("align", 500), ("ground", 500))) == [0, 0]
+    assert name_lines(logs(("align", 30), ("instruct", 20), ("locations", 40), ("ground", 600))) == [0, 1, 0, 2]
 
 
 def test_the_running_mean_keeps_the_length():

@@ -73,11 +73,13 @@ def draw_curves(logs: Sequence[StageLog], path: Path, title: str = "") -> bool:
         )
         losses, measured = axes[0][0], axes[1][0] if called else None
         _lines(losses, logs, {key: (key, *rest) for key, rest in LOSSES.items()}, smooth=True)
-        losses.set_ylim(0, 1.12 * losses.get_ylim()[1])  # room for the stages' names
+        room = 0.12 + 0.08 * max(name_lines(logs))  # for the stages' names
+        losses.set_ylim(0, (1 + room) * losses.get_ylim()[1])
         losses.set_title(f"{title}: loss" if title else "loss", loc="left", fontsize=10, fontweight="bold")
         if measured is not None:
             _lines(measured, logs, {key: (f"{called}_{key}", *rest) for key, rest in MEASURES.items()}, smooth=False)
-            measured.set_ylim(0, 1.1)
+            measured.set_ylim(0, 1 + room)
+            measured.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
             measured.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
             measured.set_title(CALLED[called], loc="left", fontsize=10, fontweight="bold")
         for row in axes:
@@ -121,15 +123,29 @@ def _plain(axes: Any, logs: Sequence[StageLog]) -> None:
     axes.set_axisbelow(True)
     total, start = sum(log.steps for log in logs), 0
     axes.set_xlim(-0.01 * total, total)
-    for log in logs:
+    for log, line in zip(logs, name_lines(logs), strict=True):
         if len(logs) > 1:
             if start:
                 axes.axvline(start, color=DIM, linewidth=0.8, linestyle=(0, (2, 3)))
             axes.annotate(
-                log.name, (start, 1), (4, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
-                color=DIM, fontsize=8, va="top",
+                log.name, (start, 1), (4, -2 - 11 * line), xycoords=("data", "axes fraction"),
+                textcoords="offset points", color=DIM, fontsize=8, va="top",
             )  # fmt: skip
         start += log.steps
+
+
+def name_lines(logs: Sequence[StageLog]) -> list[int]:
+    """On which line, from the top, each stage's name stands, so that those of short stages do not lie on others."""
+    total, start = sum(log.steps for log in logs), 0
+    ends: list[float] = []
+    lines = []
+    for log in logs:
+        line = next((line for line, end in enumerate(ends) if end <= start), len(ends))
+        ends += [0.0] * (line == len(ends))
+        ends[line] = start + total * (0.012 * len(log.name) + 0.01)
+        lines.append(line)
+        start += log.steps
+    return lines
 
 
 def running_mean(values: np.ndarray, window: int = 9) -> np.ndarray:
