@@ -40,6 +40,8 @@ OPEN = (("GET", r"/page/[a-z]+\.(css|svg)"), ("POST", r"/login"))
 MOST_JSON_BYTES = 1_000_000
 BODY_TIME_S = 120.0
 """Within so many seconds what somebody sends must be here."""
+REST_BYTES, REST_TIME_S = 64_000_000, 5.0
+"""So much of a refused body is still read, and thrown away: a connection closed on unread bytes loses the answer."""
 COOKIE = "grounding-session"
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
@@ -112,6 +114,7 @@ class Gate:
             return
         method, path = ("GET" if scope["method"] == "HEAD" else scope["method"]), scope["path"]
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        receive, send = _heard_out(receive, send, headers)
         if not _listed(DOORS, method, path):
             await _say(send, 404, "There is nothing here.")
         elif not self._at_home(headers):
@@ -238,6 +241,38 @@ def _in_time(receive: Any, most_bytes: int | None) -> Any:
         return message
 
     return receiving
+
+
+def _heard_out(receive: Any, send: Any, headers: Mapping[str, str]) -> tuple[Any, Any]:
+    """Both doors of a request; a refusal waits until what is still sent has come and was thrown away, within limits."""
+    # Who asks first whether to send (Expect) sends nothing when refused.
+    more, asked = True, "expect" in headers
+
+    async def receiving() -> dict[str, Any]:
+        nonlocal more, asked
+        asked = False
+        message: dict[str, Any] = await receive()
+        more = message.get("more_body", False)
+        return message
+
+    async def sending(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400 and more and not asked:
+            await _thrown_away(receiving)
+        await send(message)
+
+    return receiving, sending
+
+
+async def _thrown_away(receive: Any) -> None:
+    read_bytes, more = 0, True
+    try:
+        async with asyncio.timeout(REST_TIME_S):
+            while more and read_bytes < REST_BYTES:
+                message = await receive()
+                read_bytes += len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        pass
 
 
 def _listed(doors: tuple[tuple[str, str], ...], method: str, path: str) -> bool:

@@ -190,6 +190,23 @@ def test_files_of_one_upload_are_counted_together():
     assert b"20 MB in all" in body
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/gradio_api/upload", 413, "20 MB in all"),
+        ("/gradio_api/call/find", 413, "too long"),
+        ("/pictures", 413, "20 MB"),
+        ("/nowhere", 404, "nothing here"),
+    ],
+)
+def test_a_refusal_reaches_who_is_still_sending(path, status, words):
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + bytes(3_000_000) + b"\r\n"
+    answered, body = post(path, part * 16 + b"--b--\r\n", headers=headers)
+    assert answered == status
+    assert words in json.loads(body)["message"]
+
+
 def test_uploads_have_an_age_and_a_room(tmp_path):
     pytest.importorskip("gradio")
     from app.server import UPLOADS_KEPT_S, tidy
