@@ -107,3 +107,10 @@ def test_a_decoder_of_one_block_is_refused() -> None:
     model = tiny.model(text_config={**LLAMA, "num_hidden_layers": 1})
     with pytest.raises(ConfigError, match="where_weight needs blocks with norms"):
         Places(model, 0)
+
+
+def test_pictures_that_are_no_tokens_are_refused() -> None:
+    processor = tiny.processor(fusion="cross_attention")
+    assert LessonCollator(processor, 200).crossed
+    with pytest.raises(ConfigError, match="cross-attention has none"):
+        LessonCollator(processor, 200, where=True)

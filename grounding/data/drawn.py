@@ -55,7 +55,8 @@ GROUPS = {
 }
 """Several skills under one name, as many samples of each: all-skills is whatever a phrase is asked for with boxes."""
 STYLES = ("training", "plain", "held-out style", "held-out pairs", "stickers")
-"""What is drawn: as in training, in styles or colours of things that training leaves out, or cut-outs alone."""
+"""What is drawn: as in training, few kinds in plain colours, in styles or colours of things that training leaves out,
+or cut-outs alone."""
 
 
 @dataclass(frozen=True, slots=True)

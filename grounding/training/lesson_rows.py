@@ -18,7 +18,7 @@ from torch import Tensor
 from grounding.data.lessons.lesson import Lesson, Turn, Words
 from grounding.data.lessons.wording import PICTURE_MARK, Worded, worded
 from grounding.data.sample import Sample
-from grounding.errors import InputError, PromptTooLongError
+from grounding.errors import ConfigError, InputError, PromptTooLongError
 from grounding.model.fusion import ANSWER, IMAGE, PAD, PROMPT
 from grounding.model.processing import CROSS_ATTENTION, GroundingProcessor
 from grounding.training.packing import pack
@@ -76,9 +76,12 @@ class LessonCollator:
         self, processor: GroundingProcessor, most_tokens: int = 1024, pack: int = 0, where: bool = False
     ) -> None:
         """`most_tokens`: of a lesson, pictures included; turns that do not fit are left out, the first is always kept.
-        `pack`: tokens of a row that several texts may share; 0: a row each. `where`: see `phrase_places`."""
+        `pack`: tokens of a row that several texts may share; 0: a row each. `where`: see `phrase_places`.
+        Raises ConfigError where it is asked of a model whose pictures are no tokens."""
         self.processor, self.most_tokens, self.pack, self.where = processor, most_tokens, pack, where
         self.crossed = processor.fusion == CROSS_ATTENTION
+        if where and self.crossed:
+            raise ConfigError("where_weight asks for tokens of pictures, and cross-attention has none: set it to 0")
         self.blank = Image.new("RGB", (processor.image_processor.size,) * 2)
 
     def __call__(self, lessons: Sequence[Lesson]) -> dict[str, Tensor]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +46,27 @@ def token_losses(logits: Tensor, labels: Tensor, first_location: int, bins: int,
     return losses, distances
 
 
+def labelled_logits(
+    model: GroundingForConditionalGeneration, batch: Mapping[str, Tensor], **pictures: Tensor
+) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
+    """Labels (M,) of a batch and the logits (M, V) of their places by our own decoder, and all its hidden states
+    (B, L, D), the embeddings first. `pictures`: its pixel_values, or their image_features."""
+    output = model(
+        input_ids=batch["input_ids"],
+        token_roles=batch["token_roles"],
+        segment_ids=batch["segment_ids"],
+        position_ids=batch["position_ids"],
+        output_hidden_states=True,
+        logits_to_keep=-1,
+        **pictures,
+    )
+    places = batch["labels"] != IGNORE
+    states: Any = output.hidden_states
+    hidden = states[-1][places]
+    words: Any = model.language
+    return batch["labels"][places], F.linear(hidden, words.embedding.weight.to(hidden.dtype)), states
+
+
 class TrainingModel(nn.Module):
     """The model with the heads that only training needs: what each patch shows, and which patches a phrase means."""
 
@@ -70,26 +93,11 @@ class TrainingModel(nn.Module):
         dense = losses["patch"]
         if self.dense_only:
             return {"loss": dense, **losses}
-        output = model(
-            input_ids=batch["input_ids"],
-            image_features=model.projector(patches),
-            token_roles=batch["token_roles"],
-            segment_ids=batch["segment_ids"],
-            position_ids=batch["position_ids"],
-            output_hidden_states=True,
-            logits_to_keep=-1,
-        )
-        labels = batch["labels"]
-        places = labels != IGNORE
-        hidden = output.hidden_states[-1][places]
-        table = model.language.embedding.weight
-        logits = F.linear(hidden, table.to(hidden.dtype))
+        labels, logits, states = labelled_logits(model, batch, image_features=model.projector(patches))
         first = int(model.config.location_token_id or 0)
-        each, distance = token_losses(
-            logits, labels[places], first, model.config.num_locations, settings.location_sigma
-        )
+        each, distance = token_losses(logits, labels, first, model.config.num_locations, settings.location_sigma)
         text, expectation = each.mean(), distance.sum() / (distance > 0).sum().clamp_min(1)
-        where = self.where(output.hidden_states[self.where.layer], batch)
+        where = self.where(states[self.where.layer], batch)
         loss = text + settings.expectation_weight * expectation + settings.dense_weight * dense
         loss = loss + settings.where_weight * where
         return {"loss": loss, "text": text, "expectation": expectation, "where": where, **losses}

@@ -14,12 +14,11 @@ from typing import Any, Protocol
 import torch
 import transformers
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
-from grounding.training.collator import IGNORE
+from grounding.training.losses import labelled_logits
 from grounding.training.metrics import phrase_numbers, quick_accuracy
 from grounding.training.whole_folders import whole_folder
 
@@ -77,28 +76,15 @@ class PartsTrainer(Trainer):
         model: GroundingForConditionalGeneration = wrapped.model
         first, bins = int(model.config.location_token_id or 0), model.config.num_locations
         none_id = self.asking.encode_answers(["none"])[0][0]
-        words: Any = model.language
         found: dict[str, list[float]] = defaultdict(list)
         for at in range(0, len(pictures), self.at_once):
             chunk = pictures[at : at + self.at_once]
             batch = self._prepare_inputs(collate(chunk))
             with self.compute_loss_context_manager():
-                output = model(
-                    input_ids=batch["input_ids"],
-                    token_roles=batch["token_roles"],
-                    segment_ids=batch["segment_ids"],
-                    position_ids=batch["position_ids"],
-                    output_hidden_states=True,
-                    logits_to_keep=-1,
-                    **self.seen_by(batch),
-                )
-                labels = batch["labels"]
-                places = labels != IGNORE
-                hidden = output.hidden_states[-1][places]
-                logits = F.linear(hidden, words.embedding.weight.to(hidden.dtype))
+                labels, logits, _ = labelled_logits(model, batch, **self.seen_by(batch))
             skills = [sample.skill for picture in chunk for sample in picture.samples]
             for skill, values in quick_accuracy(
-                logits.cpu(), labels[places].cpu(), phrase_numbers(labels.cpu()), skills, first, bins, none_id
+                logits.cpu(), labels.cpu(), phrase_numbers(batch["labels"].cpu()), skills, first, bins, none_id
             ).items():
                 found[skill] += values
         metrics = {f"{prefix}_{skill}": round(sum(v) / len(v), 4) for skill, v in sorted(found.items())}

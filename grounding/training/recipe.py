@@ -240,7 +240,8 @@ class Recipe:
     """Weight of the distance between expected and true coordinate, a share of the picture, beside the cross-entropy."""
     where_weight: float = 0.0
     """Weight of the question which of a picture's tokens each phrase means, asked in the middle of the decoder beside
-    the text: a language model that is new to pictures learns far sooner to look. 0: not asked; our models only."""
+    the text: a language model that is new to pictures learns sooner to look. Asked of turns by themselves about one
+    picture that boxes answer. 0: not asked; our models only."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """muon: for the matrices of blocks, AdamW for all else."""
     weight_decay: float = 0.0

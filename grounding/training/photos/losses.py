@@ -10,8 +10,7 @@ from torch.nn import functional as F
 
 from grounding.model.modeling import GroundingForConditionalGeneration
 from grounding.model.vision import beside, patch_features
-from grounding.training.collator import IGNORE
-from grounding.training.losses import token_losses
+from grounding.training.losses import labelled_logits, token_losses
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.dense import DenseHead, dense_losses
 from grounding.training.where import WhereHead
@@ -66,28 +65,17 @@ class PhotoTrainingModel(nn.Module):
         if self.seeing:
             return {"loss": dense, **losses}
         model, settings = self.model, self.settings
-        output = model(
-            input_ids=batch["input_ids"],
-            image_features=model.projector(self.both(seen, batch["pixel_values"])),
-            token_roles=batch["token_roles"],
-            segment_ids=batch["segment_ids"],
-            position_ids=batch["position_ids"],
-            output_hidden_states=True,
-            logits_to_keep=-1,
-        )
-        labels = batch["labels"]
-        places = labels != IGNORE
-        hidden = output.hidden_states[-1][places]
-        logits = F.linear(hidden, model.language.embedding.weight.to(hidden.dtype))
+        seen_by_both = model.projector(self.both(seen, batch["pixel_values"]))
+        labels, logits, states = labelled_logits(model, batch, image_features=seen_by_both)
         each, distance = token_losses(
             logits,
-            labels[places],
+            labels,
             int(model.config.location_token_id or 0),
             model.config.num_locations,
             settings.location_sigma,
         )
         text, expectation = each.mean(), distance.sum() / (distance > 0).sum().clamp_min(1)
-        where = self.where(output.hidden_states[self.where.layer], batch)
+        where = self.where(states[self.where.layer], batch)
         loss = text + settings.expectation_weight * expectation + settings.dense_weight * dense
         loss = loss + settings.where_weight * where
         return {"loss": loss, "text": text, "expectation": expectation, "where": where, **losses}
