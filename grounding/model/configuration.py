@@ -86,9 +86,13 @@ class GroundingNanoVisionConfig(GridVisionConfig):
     patch_size: int = 32
     level_widths: list[int] | tuple[int, ...] = (32, 64, 128)
     """Channels kept of each cell at strides 8, 16 and 32; a token has sixteen, four and one of them."""
+    proposals: int = 0
+    """Boxes of the network's own, the surest of a picture, that are told to the tokens in which their middles lie."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
+        if self.proposals < 0:
+            raise ConfigError(f"proposals is {self.proposals}; it is a number of boxes, 0 or more")
         if self.patch_size != 32 or self.image_size % self.patch_size:
             raise ConfigError(
                 f"image_size {self.image_size}, patch_size {self.patch_size}: a token is 32 px, the coarsest stride of "

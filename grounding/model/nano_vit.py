@@ -7,7 +7,7 @@ Plain convolutions train fast on processors and GPUs alike; batch normalization 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from grounding.errors import CheckpointError
 from grounding.model.configuration import GroundingNanoVisionConfig
 from grounding.model.grid_vit import GridVisionModel
+from grounding.model.proposals import told_boxes, told_width
 
 PIXEL_MEAN = (103.53, 116.28, 123.675)
 PIXEL_STD = (57.375, 57.12, 58.395)
@@ -127,7 +128,8 @@ def resized(x: Tensor, like: Tensor) -> Tensor:
 
 
 class GroundingNanoVisionModel(GridVisionModel):
-    """The network's three levels joined at stride 32, then ViT blocks. A token stands for 32 x 32 px, row by row."""
+    """The network's three levels joined at stride 32, with its own boxes if `proposals` asks for them, then ViT blocks.
+    A token stands for 32 x 32 px, row by row."""
 
     config_class = GroundingNanoVisionConfig
     config: GroundingNanoVisionConfig
@@ -142,6 +144,7 @@ class GroundingNanoVisionModel(GridVisionModel):
         self.reduce = nn.ModuleList(nn.Conv2d(LEVEL_WIDTH, width, 1) for width in widths)
         cells = [(32 // stride) ** 2 for stride in STRIDES]
         self.join = nn.Linear(sum(a * b for a, b in zip(cells, widths, strict=True)), config.hidden_size)
+        self.told = nn.Linear(told_width(CLASSES), config.hidden_size, bias=False) if config.proposals else None
         self.add_blocks()
 
     def levels(self, pixel_values: Tensor) -> list[Tensor]:
@@ -156,18 +159,26 @@ class GroundingNanoVisionModel(GridVisionModel):
 
     def forward(self, pixel_values: Tensor, **_: object) -> BaseModelOutput:
         """(B, 3, S, S) in -1 to 1 -> last_hidden_state (B, (S / 32)^2, D)."""
-        seen = []
-        for stride, reduce, level in zip(STRIDES, self.reduce, self.levels(pixel_values), strict=True):
+        seen, levels = [], self.levels(pixel_values)
+        for stride, reduce, level in zip(STRIDES, self.reduce, levels, strict=True):
             seen.append(F.pixel_unshuffle(F.relu(reduce(level)), 32 // stride))
         x = self.join(torch.cat(seen, 1).flatten(2).transpose(1, 2))
+        if self.told is not None:
+            told = told_boxes(*self.boxes_of(levels, pixel_values.shape[-1]), self.config.grid, self.config.proposals)
+            x = x + self.told(told.to(self.told.weight.dtype))
         return self.through_blocks(x)
 
     @torch.no_grad()
     def published_boxes(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, M, 80) of COCO's classes in their usual order and boxes (B, M, 4), xyxy as shares of the picture,
         of all cells of the three levels: what the published detector says."""
+        return self.boxes_of(self.levels(pixel_values), pixel_values.shape[-1])
+
+    @torch.no_grad()
+    def boxes_of(self, levels: Sequence[Tensor], side: int) -> tuple[Tensor, Tensor]:
+        """`published_boxes` of `levels`, of a picture of `side` px."""
         names, boxes = [], []
-        for stride, level, output in zip(STRIDES, self.levels(pixel_values), self.network.outputs, strict=True):
+        for stride, level, output in zip(STRIDES, levels, self.network.outputs, strict=True):
             found = output(level).float().permute(0, 2, 3, 1)
             rows, columns = found.shape[1:3]
             away = found[..., CLASSES:].unflatten(3, (4, EDGE_BINS)).softmax(4)
@@ -177,5 +188,5 @@ class GroundingNanoVisionModel(GridVisionModel):
             y, x = y[:, None].expand(rows, columns), x[None].expand(rows, columns)
             edges = torch.stack([x - away[..., 0], y - away[..., 1], x + away[..., 2], y + away[..., 3]], 3)
             names.append(found[..., :CLASSES].flatten(1, 2))
-            boxes.append((edges / pixel_values.shape[-1]).flatten(1, 2))
+            boxes.append((edges / side).flatten(1, 2))
         return torch.cat(names, 1), torch.cat(boxes, 1)

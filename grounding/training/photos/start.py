@@ -88,7 +88,7 @@ def eyes_config(
         "num_hidden_layers": config.vision_layers,
     }
     if config.eyes == "nanodet":
-        return GroundingNanoVisionConfig(**shape)
+        return GroundingNanoVisionConfig(proposals=config.proposals, **shape)
     return GroundingLiteVisionConfig(variant=config.eyes, **shape)
 
 

@@ -140,7 +140,7 @@ def watched_photos(run: PhotoRun, labels: dict[str, PhotoLabels]) -> list[PhotoP
     return [picture for picture in pictures if picture.samples]
 
 
-SHAPE = ("eyes", "image_size", "vision_layers", "vocab_size", "start_from", "seed")
+SHAPE = ("eyes", "image_size", "proposals", "vision_layers", "vocab_size", "start_from", "seed")
 """Settings that a run which goes on must share with its beginning."""
 
 

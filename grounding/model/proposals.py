@@ -1,0 +1,72 @@
+"""Owns what a detector's boxes become as features: each is told to the token in which its middle lies.
+
+Shapes: B pictures, M cells of the detector, K classes, N tokens (G x G, row by row); boxes are xyxy as shares of the
+picture.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+SLOTS = 2
+"""Boxes that a token holds, the surest first; what lies in its middle beyond that is not told."""
+WAVES = 10
+"""Sines, and as many cosines, of each edge: from half a wave over the picture to sixteen."""
+LEAST, SAME, CELLS = 0.08, 0.65, 256
+"""Score from which a cell proposes a box; overlap from which two boxes are one, whatever their class; cells, the surest
+of each picture, of which the rest are not looked at."""
+
+
+def told_width(classes: int) -> int:
+    """Channels that a token gets of `classes` classes."""
+    return SLOTS * (1 + classes + 4 * (2 * WAVES + 1))
+
+
+@torch.no_grad()
+def told_boxes(logits: Tensor, boxes: Tensor, grid: int, most: int) -> Tensor:
+    """(B, G * G, `told_width`) float32: for each of up to two boxes with their middle in a token, whether there is one,
+    its classes' probabilities, and waves of its edges; zero where there is none.
+
+    Of logits (B, M, K) and boxes (B, M, 4): the `most` surest of a picture that do not lie on a surer one.
+    """
+    batch, classes = len(logits), logits.shape[2]
+    probability = logits.float().sigmoid()
+    sure, cell = probability.amax(2).topk(min(CELLS, logits.shape[1]), 1)
+    boxes = boxes.float().clamp(0, 1)
+    picture = torch.arange(batch, device=logits.device)[:, None].expand_as(cell)
+    wide = boxes[picture, cell]
+    seen = (sure >= LEAST) & (wide[..., 2] > wide[..., 0]) & (wide[..., 3] > wide[..., 1])
+    picture, cell, sure, wide = picture[seen], cell[seen], sure[seen], wide[seen]
+    kept = batched_nms(wide, sure, picture, SAME)  # by falling score, over all pictures
+    kept = kept[_rank(picture[kept], batch) < most]
+    picture, cell, wide = picture[kept], cell[kept], wide[kept]
+    middle = ((wide[:, :2] + wide[:, 2:]) / 2 * grid).long().clamp(0, grid - 1)
+    token = picture * grid * grid + middle[:, 1] * grid + middle[:, 0]
+    slot = _rank(token, batch * grid * grid)
+    held = slot < SLOTS
+    told = logits.new_zeros(batch * grid * grid, SLOTS, told_width(classes) // SLOTS, dtype=torch.float32)
+    one = torch.ones(len(kept), 1, device=logits.device)
+    features = torch.cat([one, probability[picture, cell], edge_waves(wide).flatten(1)], 1)
+    told[token[held], slot[held]] = features[held]
+    return told.view(batch, grid * grid, -1)
+
+
+def edge_waves(edges: Tensor) -> Tensor:
+    """(..., 2 * WAVES + 1) of coordinates (...) of 0 to 1: sines, cosines, and the coordinate from -1 to 1."""
+    waves = torch.exp(torch.linspace(math.log(0.5), math.log(16.0), WAVES, device=edges.device))
+    angles = 2 * math.pi * edges[..., None] * waves
+    return torch.cat([angles.sin(), angles.cos(), 2 * edges[..., None] - 1], -1)
+
+
+def _rank(group: Tensor, groups: int) -> Tensor:
+    """(M,) how many before it, in the order given, are of the same group (M,), whose numbers are below `groups`."""
+    order = group.argsort(stable=True)
+    counts = torch.bincount(group, minlength=groups)
+    first = counts.cumsum(0) - counts
+    rank = torch.empty_like(group)
+    rank[order] = torch.arange(len(group), device=group.device) - first[group[order]]
+    return rank
