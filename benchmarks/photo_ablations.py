@@ -2,8 +2,8 @@
 
 `python benchmarks/photo_ablations.py --run RUN [--steps N] [--only NAME ...] --out FOLDER` takes a finished run of
 `grounding train photos` and trains its asking anew, shorter, from its finished seeing: as it was, and with each change;
-answers by the run's own model are then written in other ways. One table, intervals over photographs. What was
-trained is not trained again.
+answers by the run's own model are then written in other ways. One table, intervals over photographs, which lies in
+FOLDER/ablations.md too. What was trained and measured is not trained and measured again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,16 @@ CHANGES: dict[str, dict[str, Any]] = {
     "phrases not asked where they mean": {"where_weight": 0.0},
     "what patches show is left behind": {"dense_weight": 0.0},
     "no drawn scenes": {"scene_share": 0.0},
+    "the detector's own boxes are not told": {"proposals": 0},
     "convolutions learn": {"conv_lr": 2e-4},
-    "convolutions rest": {"conv_lr": 0.0},
     "the labels that came with the photographs": {},
     "pictures of 320 px": {"image_size": 320},
     "EfficientNet-Lite0's features": {"eyes": "lite0", "image_size": 224},
 }
 """Name of each change to the settings that it makes."""
+SEEN_ALIKE = ("conv_lr", "proposals", "eyes", "image_size")
+"""Settings that a finished seeing can be gone on from only where they are the same."""
+COLUMNS = {EVERYTHING: "one box, Acc@0.5", "side": "by side", "color": "by colour", "relation": "by relation"}
 GIVEN = "the labels that came with the photographs"
 ANSWERED: dict[str, tuple[DecodeOptions, bool]] = {
     "the whole run": (DecodeOptions(max_new_tokens=32), False),
@@ -63,7 +67,7 @@ def config_of(run: Path) -> PhotosConfig:
 
 def changed(config: PhotosConfig, run: Path, name: str, steps: int, out: Path) -> Path:
     """The folder of the model that one change leads to."""
-    folder = out / "-".join(word.strip("',") for word in name.lower().split())
+    folder = out / folder_name(name)
     change = CHANGES[name]
     other = replace(config, out=folder, speak_steps=steps, eval_every=10**6, **change)
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,12 +77,17 @@ def changed(config: PhotosConfig, run: Path, name: str, steps: int, out: Path) -
         if name == GIVEN:
             shutil.copy(config.photos / "detections.jsonl", folder / "labels-0.jsonl")
         last = f"see-{config.rounds}"
-        if other.conv_lr == config.conv_lr and name != GIVEN:
+        if all(getattr(other, key) == getattr(config, key) for key in SEEN_ALIKE) and name != GIVEN:
             (folder / "see-1").mkdir()
             shutil.copy(run / last / "finished.safetensors", folder / "see-1" / "finished.safetensors")
             labels = run / f"labels-{config.rounds - 1}.jsonl"
             shutil.copy(labels, folder / "labels-0.jsonl")
     return train(replace(other, rounds=1))
+
+
+def folder_name(name: str) -> str:
+    """A change's name, without blanks."""
+    return "-".join(word.replace("'", "").strip(",") for word in name.lower().split())
 
 
 def copy(source: Path, target: Path) -> None:
@@ -106,8 +115,19 @@ def shown(figure: Figure | None) -> str:
     """Percent with its interval."""
     if figure is None or figure.value is None:
         return "-"
-    low = "" if figure.low is None else f" ({100 * figure.low:.1f}-{100 * figure.high:.1f})"
+    low = "" if figure.low is None or figure.high is None else f" ({100 * figure.low:.1f}-{100 * figure.high:.1f})"
     return f"{100 * figure.value:.1f}{low}"
+
+
+def measured(name: str, figures: Callable[[], dict[str, Figure]], out: Path) -> list[str]:
+    """The cells of one row, kept in a file."""
+    file = out / "rows" / f"{folder_name(name)}.json"
+    if not file.is_file():
+        found = figures()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps([shown(found.get(key)) for key in (*COLUMNS, ABSENT)]))
+    cells: list[str] = json.loads(file.read_text())
+    return cells
 
 
 def main() -> None:
@@ -119,20 +139,42 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     config = config_of(args.run)
-    chosen = [name for name in CHANGES if args.only is None or name in args.only]
-    table = Table(title=f"{args.steps:,} steps of asking after each change; photographs with true boxes")
-    for name in ("", "one box, Acc@0.5", "by side", "by colour", "by relation", "absent names left alone"):
-        table.add_column(name, justify="left" if not name else "right")
-    for name in chosen:
-        model, processor = load(changed(config, args.run, name, args.steps, args.out))
-        figures = validate(model, processor, asked(config, model.config.image_size))
-        table.add_row(name, *(shown(figures.get(key)) for key in (EVERYTHING, "side", "color", "relation", ABSENT)))
-    table.add_section()
-    model, processor = load(args.run / "model")
+    pictures: dict[int, list[PhotoPicture]] = {}
+
+    def figures(folder: Path, options: DecodeOptions, *, flips: bool) -> dict[str, Figure]:
+        model, processor = load(folder)
+        size = int(model.config.image_size)
+        pictures[size] = pictures.get(size) or asked(config, size)
+        return validate(model, processor, pictures[size], options, flips=flips)
+
+    rows: list[tuple[str, list[str]]] = []
+    for name in [name for name in CHANGES if args.only is None or name in args.only]:
+
+        def trained(name: str = name) -> dict[str, Figure]:
+            folder = changed(config, args.run, name, args.steps, args.out)
+            return figures(folder, DecodeOptions(max_new_tokens=32), flips=False)
+
+        rows.append((name, measured(name, trained, args.out)))
+    split = len(rows)
     for name, (options, flips) in ANSWERED.items():
-        figures = validate(model, processor, asked(config, model.config.image_size), options, flips=flips)
-        table.add_row(name, *(shown(figures.get(key)) for key in (EVERYTHING, "side", "color", "relation", ABSENT)))
+
+        def answered(options: DecodeOptions = options, flips: bool = flips) -> dict[str, Figure]:
+            return figures(args.run / "model", options, flips=flips)
+
+        rows.append((name, measured(name, answered, args.out)))
+    headings = (*COLUMNS.values(), "absent names left alone")
+    title = (
+        f"%, photographs with true boxes; {args.steps:,} steps of asking after each change, then the whole run's model"
+    )
+    table = Table(title=title)
+    for heading in ("", *headings):
+        table.add_column(heading, justify="right" if heading else "left")
+    for number, (name, cells) in enumerate(rows, 1):
+        table.add_row(name, *cells, end_section=number == split)
     Console(width=150).print(table)
+    lines = ["| % | " + " | ".join(headings) + " |", "|---|" + "---|" * len(headings)]
+    lines += ["| " + " | ".join((name, *cells)) + " |" for name, cells in rows]
+    (args.out / "ablations.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
