@@ -193,6 +193,20 @@ def test_at_first_the_model_answers_as_the_one_it_starts_from(tiny: PhotosConfig
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+def test_a_finished_model_of_photographs_goes_on(tiny: PhotosConfig, finished: Path) -> None:
+    processor = GroundingProcessor.from_pretrained(finished)
+    before = GroundingForConditionalGeneration.from_pretrained(finished, dtype=torch.float32).eval()
+    model = start_model(finished, processor, tiny).eval()
+    side = model.vision.first.config.image_size
+    pixels = torch.rand(1, 3, side, side) * 2 - 1
+    ids = torch.tensor([[3] * model.vision.first.config.grid**2 + [1, 300, 301]])
+    with torch.no_grad():
+        ours, theirs = (one(input_ids=ids, pixel_values=pixels).logits for one in (model, before))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    other = start_model(finished, processor, replace(tiny, image_size=128)).eval()  # another encoder: from its start
+    assert not other.projector.weight[:, : other.vision.first.config.hidden_size].any()
+
+
 def test_positions_move_with_the_grid() -> None:
     table = torch.arange(10.0)[:, None].expand(10, 4)  # 4 for the grid, 6 for the text
     moved = moved_positions(table, 9 + 8, 2, 3)

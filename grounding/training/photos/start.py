@@ -1,6 +1,7 @@
-"""Owns the model that a training on photographs starts from: a finished model of drawn scenes, given a second encoder.
+"""Owns the model that a training on photographs starts from: a finished model of drawn scenes, given a second encoder;
+or a finished model of photographs, which goes on.
 
-The decoder and the encoder of scenes go on with what they know. The new encoder's features come in through rows of the
+The decoder and the encoder of scenes go on with what they know. A new encoder's features come in through rows of the
 projector that are zero, so that at first the model answers as it did.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
 
@@ -43,11 +44,13 @@ def photo_processor(texts: Iterable[str], config: PhotosConfig) -> GroundingProc
 def start_model(before: Path, processor: GroundingProcessor, config: PhotosConfig) -> GroundingForConditionalGeneration:
     """The model of `before`, a folder, seeing through two encoders and reading the tokens of `processor`.
 
-    Raises CheckpointError for a model of another make than ours of drawn scenes.
+    Of a model of photographs the encoder for photographs is kept as well where its shape is the one asked for. Raises
+    CheckpointError for a model of another make than ours.
     """
     known: Any = GroundingForConditionalGeneration.from_pretrained(before, dtype=torch.float32)
     spelled = GroundingProcessor.from_pretrained(before).tokenizer
-    scenes = known.config.vision_config
+    paired = isinstance(known.config.vision_config, GroundingPairConfig)
+    scenes = known.config.vision_config.second if paired else known.config.vision_config
     if not isinstance(scenes, GroundingVisionConfig) or known.config.projector != "linear" or not known.own_language:
         raise CheckpointError(f"{before} is no model of drawn scenes with our own encoder, projector and decoder")
     eyes = eyes_config(config, scenes)
@@ -63,17 +66,26 @@ def start_model(before: Path, processor: GroundingProcessor, config: PhotosConfi
         model.vision.first.network.load_published(read_nanodet(config.weights or Path()))
     else:
         model.vision.first.load_published(read_published(config.eyes))
-    model.vision.second.load_state_dict(known.vision.state_dict())
+    model.vision.second.load_state_dict((known.vision.second if paired else known.vision).state_dict())
     with torch.no_grad():
         weight = model.projector.weight
         weight.zero_()
-        weight[:, eyes.hidden_size :] = known.projector.weight
+        weight[:, eyes.hidden_size :] = known.projector.weight[:, -scenes.hidden_size :]
+        if paired and _same_shape(known.vision.first, model.vision.first):
+            model.vision.first.load_state_dict(known.vision.first.state_dict())
+            weight.copy_(known.projector.weight)
         model.projector.bias.copy_(known.projector.bias)
         _take_decoder(model, known, eyes.grid)
         table = known.language.embedding.words
         model.language.embedding.words.copy_(translated(table, spelled, processor.tokenizer))
     started: GroundingForConditionalGeneration = model
     return started
+
+
+def _same_shape(one: nn.Module, other: nn.Module) -> bool:
+    """Whether the weights of one encoder fit the other."""
+    shapes = [{name: tensor.shape for name, tensor in encoder.state_dict().items()} for encoder in (one, other)]
+    return shapes[0] == shapes[1]
 
 
 def eyes_config(
@@ -104,7 +116,9 @@ def _take_decoder(model: Any, known: Any, grid: int) -> None:
     ours.blocks.load_state_dict(theirs.blocks.state_dict())
     ours.norm.load_state_dict(theirs.norm.state_dict())
     ours.embedding.locations.load_state_dict(theirs.embedding.locations.state_dict())
-    ours.position.copy_(moved_positions(theirs.position, len(ours.position), known.config.vision_config.grid, grid))
+    seen = known.config.vision_config
+    seen = seen.first if isinstance(seen, GroundingPairConfig) else seen
+    ours.position.copy_(moved_positions(theirs.position, len(ours.position), seen.grid, grid))
 
 
 def moved_positions(table: Tensor, length: int, before: int, now: int) -> Tensor:
