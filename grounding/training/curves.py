@@ -130,6 +130,7 @@ def _plain(axes: Any, logs: Sequence[StageLog]) -> None:
             axes.annotate(
                 log.name, (start, 1), (4, -2 - 11 * line), xycoords=("data", "axes fraction"),
                 textcoords="offset points", color=DIM, fontsize=8, va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
             )  # fmt: skip
         start += log.steps
 
