@@ -150,6 +150,8 @@ class GroundingProcessor(ProcessorMixin):
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text; quietly, as those that are too long are refused, or cut, with a sentence of ours."""
+        if not texts:
+            return []
         rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return rows
 

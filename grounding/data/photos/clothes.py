@@ -8,7 +8,7 @@ from grounding.data.photos.facts import Facts
 from grounding.data.photos.people import BOTTOMS, SNOW_TOPS, SPORT_TOPS, SUITS, TOPS, Words
 from grounding.data.photos.wording import Said, a
 
-_TYPICAL = frozenset(
+TYPICAL = frozenset(
     (
         *(("banana", "yellow"), ("broccoli", "green"), ("carrot", "orange"), ("orange", "orange"), ("zebra", "white")),
         *(("elephant", "gray"), ("zebra", "black"), ("zebra", "gray"), ("toilet", "white"), ("giraffe", "brown")),
@@ -72,7 +72,7 @@ def undressed(facts: Facts, index: int, rng: Random) -> tuple[Said, int] | None:
     thing = facts.things[index]
     if thing.color is None:
         return None
-    if (thing.name, thing.color) in _TYPICAL and rng.random() < 0.85:
+    if (thing.name, thing.color) in TYPICAL and rng.random() < 0.85:
         return None
     noun = facts.noun(index, rng)
     word = color_word(thing.color, rng).removeprefix("all ")

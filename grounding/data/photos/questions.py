@@ -8,7 +8,7 @@ from random import Random
 
 from grounding.codecs import get_codec
 from grounding.codecs.base import Codec
-from grounding.data.photos import absence, groups, long, phrases, relations
+from grounding.data.photos import absence, groups, long, phrases, relations, telling
 from grounding.data.photos.facts import Facts
 from grounding.data.photos.things import PhotoScene
 from grounding.data.scenes.generate import SceneSample
@@ -33,28 +33,34 @@ SKILLS: dict[str, Builder] = {
     "detect": groups.detect,
     "count": groups.count,
     "describe_box": groups.describe_box,
+    "describe_point": telling.describe_point,
+    "caption": telling.caption,
+    "answer": telling.answer,
 }
 """Skill to what asks for it; the names of the accuracy table."""
 
 MIXTURE: dict[str, float] = {
     "name": 0.09,
-    "side": 0.20,
-    "ordinal": 0.06,
-    "size": 0.05,
+    "side": 0.17,
+    "ordinal": 0.07,
+    "size": 0.06,
     "near": 0.06,
-    "color": 0.16,
-    "relation": 0.13,
+    "color": 0.22,
+    "relation": 0.16,
     "long": 0.08,
-    "all": 0.02,
+    "all": 0.03,
     "absent": 0.10,
     "detect": 0.04,
-    "count": 0.01,
+    "count": 0.02,
     "describe_box": 0.02,
+    "describe_point": 0.03,
+    "caption": 0.03,
+    "answer": 0.02,
 }
 """How often each skill is tried; what people use most to tell things apart in photographs is asked most."""
 
 
-_ALWAYS = ("absent", "detect", "count", "describe_box")
+_ALWAYS = ("absent", "detect", "count", "describe_box", "describe_point", "caption", "answer")
 """Skills that something can be asked of in any photograph: kept to their share where others find little."""
 _SAME = 6
 """Phrases that mean one thing, at most, among 16: where there is little to ask, less is asked."""
@@ -104,7 +110,7 @@ def ask(
             continue
         # "the red car" and "Red car" are one question; a thing is described once.
         words = draft.phrase.lower().removeprefix("the ").rstrip(".")
-        key = (draft.task, f"{draft.targets}" if draft.task == "describe" else words)
+        key = (draft.task, f"{draft.detail} {draft.targets}" if draft.task == "describe" else words)
         if key in asked:
             continue
         asked[key] = _written(draft, skill, facts, codec, canvas)
@@ -120,8 +126,12 @@ def _written(draft: Draft, skill: str, facts: Facts, codec: Codec, canvas: Canva
     boxes = tuple(facts.things[i].box for i in draft.targets)
     labels = draft.labels or (None,) * len(boxes)
     regions = [] if draft.box is not None else [Region(box, label) for box, label in zip(boxes, labels, strict=True)]
+    if draft.task == "caption":
+        spots = [(start, stop, i) for start, stop, members in draft.spans for i in members]
+        regions = [Region(facts.things[i].box, draft.text[a:b], None, (a, b)) for a, b, i in spots]
+        labels = tuple(draft.text[a:b] for a, b, _ in spots)
     answer = codec.encode(draft.task, regions=regions, text=draft.text, canvas=canvas)
-    prompt = codec.prompt(draft.task, draft.phrase, names=draft.names, box=draft.box, canvas=canvas)
+    prompt = codec.prompt(draft.task, draft.phrase, names=draft.names, box=draft.box, point=draft.point, canvas=canvas)
     return SceneSample(
         task=draft.task,
         skill=skill,
@@ -131,7 +141,7 @@ def _written(draft: Draft, skill: str, facts: Facts, codec: Codec, canvas: Canva
         answer=answer,
         boxes=boxes,
         labels=labels,
-        point=None,
+        point=draft.point,
         polygons=(),
         targets=draft.targets,
         names=draft.names,

@@ -24,7 +24,7 @@ from grounding.model.processing import GroundingProcessor
 from grounding.training.collator import SceneCollator, SceneStream, Vocabularies, patch_owners
 from grounding.training.photos.dense import IGNORED, Box, dense_targets
 
-TRIES = 6
+TRIES = 40
 """Photographs that are tried at a place until something certain can be asked of one."""
 
 
