@@ -59,6 +59,25 @@ def picture():
 # ---- answers
 
 
+def test_a_long_list_of_names_is_asked_in_parts(model, picture):
+    names = [f"star {number}" for number in range(20)]
+    whole = model.detect(picture, names)
+    parts = [model.detect(picture, names[at : at + 7]) for at in range(0, 20, 7)]
+    apart = [region for part in parts for region in part.regions]
+    assert [region.label for region in whole.regions] == [region.label for region in apart]
+    for one, other in zip(whole.regions, apart, strict=True):
+        assert one.box == pytest.approx(other.box, abs=1e-3)
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+        assert whole.text[slice(*one.span)] == next(p.text[slice(*other.span)] for p in parts if other in p.regions)
+    written = [part.text for part in parts if part.text != "none"]
+    assert whole.text == (" ; ".join(written) or "none")
+    *regions, last = model.stream(picture, Question("detect", names=names))
+    assert [(region.label, region.span) for region in regions] == [(r.label, r.span) for r in whole.regions]
+    assert last.text == whole.text
+    with pytest.raises(PromptTooLongError, match="ask in fewer words"):
+        model.detect(picture, ["star " * 200, *names])
+
+
 def test_grammar_keeps_untrained_answers_well_formed(model, picture):
     for answer in (
         model.ground(picture, "the red star"),

@@ -157,6 +157,10 @@ class Grounder(ABC):
         """How coordinates in this model's text map to pixels; a model that normalizes to the whole picture keeps it."""
         return Canvas.identity(width, height)
 
+    def _parts(self, question: Question) -> tuple[Question, ...]:
+        """The questions that the model is asked in place of one, whose answers are put together; mostly itself."""
+        return (question,)
+
     def _prompt(self, question: Question, canvas: Canvas) -> str:
         """How the question is put to the model: in its codec's words."""
         return self.codec.prompt(
@@ -209,7 +213,8 @@ class Grounder(ABC):
             question = self._checked(question, image.width, image.height)
             canvas = self._canvas(image.width, image.height)
             prompt = self._prompt(question, canvas)
-            self._check_prompt(prompt)
+            for part in self._parts(question):
+                self._check_prompt(prompt if part is question else self._prompt(part, canvas))
             requests.append(Request(image, question, prompt, canvas))
         return requests
 

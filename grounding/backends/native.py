@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from grounding.backends.base import Answer, Grounder, Question, Request
 from grounding.backends.hub import pick_device, pick_dtype, quiet_transformers
 from grounding.codecs.grammar import Grammar
+from grounding.codecs.location import NOTHING, SEPARATOR
 from grounding.errors import BackendError, CheckpointError, ConfigError, InputError
 from grounding.images import Canvas, open_image
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
@@ -23,11 +24,13 @@ from grounding.model.answers import Row
 from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer
 from grounding.model.looking import attention_over_patches, coordinate_places
 from grounding.model.processing import CROSS_ATTENTION
-from grounding.result import Grounding, Region
+from grounding.result import Grounding, Problem, Region
 
 FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
 DTYPES = ("float32", "bfloat16")
+NAMES_AT_ONCE = 8
+"""So many names our model is asked for at once; it has learned of few more. A longer list is asked in parts."""
 REMEDY = "copy the whole directory that training wrote"
 
 
@@ -152,13 +155,37 @@ class Native(Grounder):
         return attention_over_patches(self.model, self.processor, picture, prompt, text, boxes[region])
 
     def _generate(self, requests: Sequence[Request]) -> list[Answer]:
+        asked = [self._requests_of(request) for request in requests]
         with self._telling_of_memory():
-            return [_answer(written) for written in self.decoder.answer_many([self._ask(r) for r in requests])]
+            written = iter(self.decoder.answer_many([self._ask(part) for parts in asked for part in parts]))
+        return [_joined([_answer(next(written)) for _ in parts]) for parts in asked]
 
     def _stream(self, request: Request) -> Iterator[Region | Answer]:
+        answers: list[Answer] = []
         with self._telling_of_memory():
-            for event in self.decoder.stream(self._ask(request)):
-                yield _answer(event) if isinstance(event, ModelAnswer) else event
+            for part in self._requests_of(request):
+                before = _joined(answers).text if answers else NOTHING
+                start = 0 if before == NOTHING else len(before + SEPARATOR)
+                for event in self.decoder.stream(self._ask(part)):
+                    if isinstance(event, ModelAnswer):
+                        answers.append(_answer(event))
+                    else:
+                        yield replace(event, span=_moved(event.span, start))
+        yield _joined(answers)
+
+    def _parts(self, question: Question) -> tuple[Question, ...]:
+        names = question.names
+        if question.task != "detect" or self.codec.name != "location" or len(names) <= NAMES_AT_ONCE:
+            return (question,)
+        count = -(-len(names) // NAMES_AT_ONCE)
+        size = -(-len(names) // count)  # parts of one length, as far as may be
+        return tuple(replace(question, names=names[at : at + size]) for at in range(0, len(names), size))
+
+    def _requests_of(self, request: Request) -> list[Request]:
+        parts = self._parts(request.question)
+        if len(parts) == 1:
+            return [request]
+        return [replace(request, question=part, prompt=self._prompt(part, request.canvas)) for part in parts]
 
     def _canvas(self, width: int, height: int) -> Canvas:
         return self.processor.canvas(width, height)
@@ -200,3 +227,24 @@ class _Watched(Decoder):
 
 def _answer(written: ModelAnswer) -> Answer:
     return Answer(written.text, written.regions, written.problems)
+
+
+def _joined(answers: Sequence[Answer]) -> Answer:
+    """The answers to the parts of a question as one, as if the model had written them in one go."""
+    if len(answers) == 1:
+        return answers[0]
+    text = ""
+    regions: list[Region] = []
+    problems: list[Problem] = []
+    for answer in answers:
+        if answer.text == NOTHING:
+            continue
+        text += SEPARATOR if text else ""
+        regions += [replace(region, span=_moved(region.span, len(text))) for region in answer.regions or ()]
+        problems += [replace(problem, span=_moved(problem.span, len(text))) for problem in answer.problems]
+        text += answer.text
+    return Answer(text or NOTHING, tuple(regions), tuple(problems))
+
+
+def _moved(span: tuple[int, int] | None, by: int) -> tuple[int, int] | None:
+    return None if span is None else (span[0] + by, span[1] + by)
