@@ -1,14 +1,23 @@
 """Seconds to an answer: one phrase, ten phrases on one picture with and without sharing it, and a batch of pictures.
 
-`python benchmarks/latency.py [--model DIR] [--rounds N]`. Nothing is asserted: the figures are the machine's.
+`python benchmarks/latency.py [--model DIR] [--rounds N] [--threads N]`; with `--picture FILE --phrases ...` one phrase
+after the other about that picture besides, decoded anew each time, and `--out FILE` takes what a card says of it as
+Markdown. Nothing is asserted: the figures are the machine's.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import itertools
+import resource
 import statistics
 import time
+from pathlib import Path
+from typing import Any
 
+import cv2
+import torch
 from timing import print_table, take_turns
 
 import grounding
@@ -23,12 +32,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="directory of a model; the shipped one if left out")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, help="of torch; as many as it likes if left out")
+    parser.add_argument("--picture", type=Path, help="a picture of your own")
+    parser.add_argument("--phrases", nargs="+", default=["the person"], help="to ask about it")
+    parser.add_argument("--out", type=Path, help="a file for the figures of --picture, as Markdown")
     args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+        cv2.setNumThreads(args.threads)
     from grounding.backends import native  # noqa: F401  (what a process imports once is timed on its own)
 
     start = time.perf_counter()
     model = grounding.load(args.model)
-    print(f"load(): {time.perf_counter() - start:.2f} s, after the imports")
+    loaded = time.perf_counter() - start
+    print(f"load(): {loaded:.2f} s, after the imports")
+    if args.picture:
+        about_picture(model, args, loaded)
     options = PictureOptions(training_options(SceneOptions(things=(4, 9))), 24, {"attribute": 1.0, "relation": 1.0})
     pictures = [draw_picture(seed, options) for seed in range(50_000_000, 50_000_064)]
     pictures = [picture for picture in pictures if len(picture.samples) >= 10][:32]
@@ -71,6 +90,32 @@ def main() -> None:
     seconds = take_turns({f"{len(images)} pictures": batch}, max(3, args.rounds // 3), 1)
     print_table("one phrase on each picture of a batch", seconds, per=dict.fromkeys(seconds, len(images)))
     print_shares(model.decoder, batch, 3)
+
+
+def about_picture(model: Any, args: argparse.Namespace, loaded: float) -> None:
+    """Seconds from the file's bytes to an answer, and the memory of the process; printed, and written where asked."""
+    data = args.picture.read_bytes()
+    phrases = itertools.cycle(args.phrases)
+
+    def one() -> None:
+        model.decoder.forget()  # it would know the picture again
+        model.ground(io.BytesIO(data), next(phrases))
+
+    seconds = take_turns({"one phrase": one}, args.rounds, 2)
+    print_table(f"one phrase on {args.picture.name}", seconds)
+    middle = statistics.median(seconds["one phrase"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"  {peak:.0f} MiB of memory at most, Python and torch included")
+    if args.out:
+        width, height = grounding.open_image(args.picture).size
+        threads = torch.get_num_threads()
+        lines = ["| | |", "|---|---|", f"| `grounding.load()`, after the imports | {loaded:.2f} s |"]
+        lines += [
+            f"| one phrase on a picture of {width} x {height} px, from the file's bytes on, {threads} thread"
+            f"{'s' if threads > 1 else ''} | {1000 * middle:.0f} ms (median of {args.rounds}) |",
+            f"| memory of the process, at most | {peak:.0f} MiB |",
+        ]
+        args.out.write_text("\n".join(lines) + "\n")
 
 
 def print_shares(decoder, run, rounds: int) -> None:  # type: ignore[no-untyped-def]
