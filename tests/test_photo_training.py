@@ -204,7 +204,18 @@ def test_a_finished_model_of_photographs_goes_on(tiny: PhotosConfig, finished: P
         ours, theirs = (one(input_ids=ids, pixel_values=pixels).logits for one in (model, before))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     other = start_model(finished, processor, replace(tiny, image_size=128)).eval()  # another encoder: from its start
-    assert not other.projector.weight[:, : other.vision.first.config.hidden_size].any()
+    assert not other.projector.weight[:, : other.vision.first.config.out_hidden_size].any()
+
+
+def test_photographs_with_several_of_a_kind_come_more_often(tiny: PhotosConfig, finished: Path) -> None:
+    photos = PhotoRun(tiny).photo_set(PhotoRun(tiny).first_labels())
+    name = next(iter(photos.labels))
+    twin = WeakBox("dog", 0.9, (0.1, 0.1, 0.3, 0.4))
+    two = PhotoLabels(name, (twin, replace(twin, box=(0.6, 0.5, 0.9, 0.9))))
+    photos = replace(photos, labels={**photos.labels, name: two}, several=3)
+    names = photos.names()
+    assert names.count(name) == 3
+    assert len(names) == len(set(names)) + 2
 
 
 def test_positions_move_with_the_grid() -> None:

@@ -9,6 +9,7 @@ from grounding.errors import ConfigError
 from grounding.model.configuration import GroundingNanoVisionConfig
 from grounding.model.nano_vit import GroundingNanoVisionModel
 from grounding.model.proposals import SLOTS, edge_waves, told_boxes, told_width
+from grounding.model.vision import vision_width
 
 CLASSES, GRID = 3, 4
 WIDTH = told_width(CLASSES) // SLOTS
@@ -67,9 +68,14 @@ def test_the_encoder_hears_of_its_own_boxes() -> None:
     model = GroundingNanoVisionModel(GroundingNanoVisionConfig(image_size=64, proposals=5, **shape))
     pixels = torch.rand(2, 3, 64, 64) * 2 - 1
     before = model(pixels).last_hidden_state
-    assert before.shape == (2, 4, 32)
+    assert before.shape == (2, 4, 32 + told_width(80))
+    assert vision_width(model) == before.shape[2]
+    names, boxes = model.published_boxes(pixels)
+    assert torch.equal(before[..., 32:], told_boxes(names, boxes, 2, 5))  # as it is, behind the blocks
     with torch.no_grad():
         model.told.weight.zero_()
-    assert not torch.allclose(model(pixels).last_hidden_state, before)
+    after = model(pixels).last_hidden_state
+    assert not torch.allclose(after[..., :32], before[..., :32])  # and before them
+    assert torch.equal(after[..., 32:], before[..., 32:])
     with pytest.raises(ConfigError, match="proposals is -1"):
         GroundingNanoVisionConfig(image_size=64, proposals=-1, **shape)

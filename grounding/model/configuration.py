@@ -77,6 +77,9 @@ class GroundingLiteVisionConfig(GridVisionConfig):
             )
 
 
+COCO_CLASSES = 80
+
+
 class GroundingNanoVisionConfig(GridVisionConfig):
     """Our encoder for photographs: NanoDet's convolutions at strides 8, 16 and 32, joined at 32, then ViT blocks."""
 
@@ -87,7 +90,8 @@ class GroundingNanoVisionConfig(GridVisionConfig):
     level_widths: list[int] | tuple[int, ...] = (32, 64, 128)
     """Channels kept of each cell at strides 8, 16 and 32; a token has sixteen, four and one of them."""
     proposals: int = 0
-    """Boxes of the network's own, the surest of a picture, that are told to the tokens in which their middles lie."""
+    """Boxes of the network's own, the surest of a picture, that are told to the tokens in which their middles lie: to
+    the blocks, and once more behind them."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -100,6 +104,13 @@ class GroundingNanoVisionConfig(GridVisionConfig):
             )
         if len(self.level_widths) != 3:
             raise ConfigError(f"level_widths is {self.level_widths}: there are three levels, at strides 8, 16 and 32")
+
+    @property
+    def out_hidden_size(self) -> int:
+        """Width of the features: the blocks' and, with `proposals`, what is told of boxes."""
+        from grounding.model.proposals import told_width
+
+        return int(self.hidden_size + (told_width(COCO_CLASSES) if self.proposals else 0))
 
 
 LITE_SCALES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2), "lite3": (1.2, 1.4), "lite4": (1.4, 1.8)}

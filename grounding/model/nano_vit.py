@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from transformers.modeling_outputs import BaseModelOutput
 
 from grounding.errors import CheckpointError
-from grounding.model.configuration import GroundingNanoVisionConfig
+from grounding.model.configuration import COCO_CLASSES, GroundingNanoVisionConfig
 from grounding.model.grid_vit import GridVisionModel
 from grounding.model.proposals import told_boxes, told_width
 
@@ -26,7 +26,7 @@ PIXEL_STD = (57.375, 57.12, 58.395)
 STRIDES = (8, 16, 32)
 LEVEL_WIDTH = 128
 """Channels of the pyramid."""
-CLASSES, EDGE_BINS = 80, 11
+CLASSES, EDGE_BINS = COCO_CLASSES, 11
 """What the published head gives for each cell: scores of COCO's classes, and 4 x 11 logits of how far each edge is."""
 
 
@@ -158,15 +158,20 @@ class GroundingNanoVisionModel(GridVisionModel):
         return levels
 
     def forward(self, pixel_values: Tensor, **_: object) -> BaseModelOutput:
-        """(B, 3, S, S) in -1 to 1 -> last_hidden_state (B, (S / 32)^2, D)."""
+        """(B, 3, S, S) in -1 to 1 -> last_hidden_state (B, (S / 32)^2, D), D the configuration's `out_hidden_size`.
+
+        What is told of boxes stands behind the blocks' features as it is: a decoder copies edges best as they were.
+        """
         seen, levels = [], self.levels(pixel_values)
         for stride, reduce, level in zip(STRIDES, self.reduce, levels, strict=True):
             seen.append(F.pixel_unshuffle(F.relu(reduce(level)), 32 // stride))
         x = self.join(torch.cat(seen, 1).flatten(2).transpose(1, 2))
-        if self.told is not None:
-            told = told_boxes(*self.boxes_of(levels, pixel_values.shape[-1]), self.config.grid, self.config.proposals)
-            x = x + self.told(told.to(self.told.weight.dtype))
-        return self.through_blocks(x)
+        if self.told is None:
+            return self.through_blocks(x)
+        told = told_boxes(*self.boxes_of(levels, pixel_values.shape[-1]), self.config.grid, self.config.proposals)
+        told = told.to(self.told.weight.dtype)
+        features = self.through_blocks(x + self.told(told)).last_hidden_state
+        return BaseModelOutput(last_hidden_state=torch.cat([features, told.to(features.dtype)], 2))
 
     @torch.no_grad()
     def published_boxes(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from grounding.data.photos.cleaning import clean
 from grounding.data.photos.labels import PhotoLabels
 from grounding.data.photos.picture import PhotoOptions, PhotoPicture, photo_picture
 from grounding.data.photos.shards import PhotoShards
@@ -36,10 +37,20 @@ class PhotoSet:
     labels: Mapping[str, PhotoLabels]
     options: PhotoOptions
     seed: int = 0
+    several: int = 1
+    """How often a pass comes to a photograph with several things of one kind: people say most about those."""
 
     def names(self) -> list[str]:
-        """Of the photographs that have a label, in the labels' order."""
-        return [name for name, found in self.labels.items() if found.boxes and name in self.shards]
+        """Of the photographs that have a label, in the labels' order; then again of those that come more often."""
+        names = [name for name, found in self.labels.items() if found.boxes and name in self.shards]
+        if self.several < 2:
+            return names
+        return names + [name for name in names if self._has_several(name)] * (self.several - 1)
+
+    def _has_several(self, name: str) -> bool:
+        found = clean(self.labels[name], self.options.clean)
+        kinds = [box.name for box in (*found.sure, *found.unsure)]
+        return any(kinds.count(box.name) > 1 for box in found.sure)
 
     def picture(self, place: int, names: Sequence[str]) -> PhotoPicture:
         """The photograph at a place of the endless sequence of passes over `names`, asked by that place's own luck."""

@@ -48,6 +48,8 @@ class PhotosConfig:
     """Phrases asked of a picture, at most, in one pass."""
     most_tokens: int = 160
     """Text tokens of a picture's phrases together, at most."""
+    several: int = 2
+    """How often a pass of asking comes to a photograph with several things of one kind, for once to others."""
     scene_share: float = 0.35
     """Share of drawn scenes among the pictures of which the decoder is asked."""
     sprites: Path | None = None
@@ -100,6 +102,7 @@ class PhotosConfig:
             "speak_steps",
             "batch_size",
             "phrases",
+            "several",
             "watched",
             "eval_every",
             "save_every",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from grounding.model.modeling import GroundingForConditionalGeneration
-from grounding.model.vision import beside, patch_features
+from grounding.model.vision import beside, patch_features, vision_width
 from grounding.training.losses import labelled_logits, token_losses
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.dense import DenseHead, dense_losses
@@ -24,7 +24,7 @@ class PhotoTrainingModel(nn.Module):
         super().__init__()
         self.model, self.settings = model, config
         text = model.config.text_config
-        self.dense = DenseHead(int(model.config.vision_config.first.hidden_size), names, colors)
+        self.dense = DenseHead(vision_width(model.vision.first), names, colors)
         self.where = WhereHead(int(text.hidden_size), int(text.num_hidden_layers))
         self.seeing = False
 

@@ -70,7 +70,7 @@ def start_model(before: Path, processor: GroundingProcessor, config: PhotosConfi
     with torch.no_grad():
         weight = model.projector.weight
         weight.zero_()
-        weight[:, eyes.hidden_size :] = known.projector.weight[:, -scenes.hidden_size :]
+        weight[:, -scenes.hidden_size :] = known.projector.weight[:, -scenes.hidden_size :]
         if paired and _same_shape(known.vision.first, model.vision.first):
             model.vision.first.load_state_dict(known.vision.first.state_dict())
             weight.copy_(known.projector.weight)

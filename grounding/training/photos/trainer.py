@@ -4,6 +4,7 @@ where it was."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ class PhotoTrainer(PartsTrainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         run, config = self.run, self.run.config
         photos = run.photo_set(self.labels, **({"phrases": 0} if self.seeing else {}))
+        if not self.seeing:
+            photos = replace(photos, several=config.several)
         scenes = None
         if not self.seeing and config.scene_share > 0:
             scenes = SceneStream(run.scenes, FIRST_TRAINING_SEED + (config.seed + 50) * 10_000_000, 0)
