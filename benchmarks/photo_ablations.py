@@ -38,6 +38,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "phrases not asked where they mean": {"where_weight": 0.0},
     "what patches show is left behind": {"dense_weight": 0.0},
     "no drawn scenes": {"scene_share": 0.0},
+    "labelled anew by what has learned to see": {"rounds": 2},
+    "photographs with several of a kind no more often": {"several": 1},
     "the detector's own boxes are not told": {"proposals": 0},
     "convolutions learn": {"conv_lr": 2e-4},
     "the labels that came with the photographs": {},
@@ -69,10 +71,10 @@ def changed(config: PhotosConfig, run: Path, name: str, steps: int, out: Path) -
     """The folder of the model that one change leads to."""
     folder = out / folder_name(name)
     change = CHANGES[name]
-    other = replace(config, out=folder, speak_steps=steps, eval_every=10**6, **change)
+    other = replace(config, **{"rounds": 1, **change}, out=folder, speak_steps=steps, eval_every=10**6)
     folder.mkdir(parents=True, exist_ok=True)
-    if other.eyes == config.eyes and not (folder / "processor").exists() and other.image_size == config.image_size:
-        for part in KEPT:
+    if other.eyes == config.eyes and not (folder / "labels-0.jsonl").exists():
+        for part in KEPT[other.image_size != config.image_size :]:  # a processor is of one size
             copy(run / part, folder / part)
         if name == GIVEN:
             shutil.copy(config.photos / "detections.jsonl", folder / "labels-0.jsonl")
@@ -82,7 +84,7 @@ def changed(config: PhotosConfig, run: Path, name: str, steps: int, out: Path) -
             shutil.copy(run / last / "finished.safetensors", folder / "see-1" / "finished.safetensors")
             labels = run / f"labels-{config.rounds - 1}.jsonl"
             shutil.copy(labels, folder / "labels-0.jsonl")
-    return train(replace(other, rounds=1))
+    return train(other)
 
 
 def folder_name(name: str) -> str:
