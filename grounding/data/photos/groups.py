@@ -29,6 +29,13 @@ def whole_class(facts: Facts, name: str, word: str | None = None) -> int:
     return members
 
 
+def _mostly_sure(facts: Facts, name: str) -> int:
+    """The sure things of a class of which fewer are unsure: a list of them is worth learning, though it may lack one."""
+    members = facts.of_class[name]
+    sure = members & facts.sure
+    return sure if (members & ~sure).bit_count() < sure.bit_count() <= _MOST else 0
+
+
 _EVERY = Words(
     "all O 30, all the O 16, every I 8, each I 3, O 14, the O 8, all of the O 4, all O in the picture 1, any I 0.7"
 )
@@ -64,8 +71,8 @@ def detect(facts: Facts, rng: Random) -> Draft | None:
     present: dict[str, int] = {}
     for name in facts.of_class:
         word = name if rng.random() < 0.75 else words_of(name).words[0]
-        members = whole_class(facts, name)
-        if members and not facts.meant_by(word, name) & ~members:
+        members = whole_class(facts, name) or _mostly_sure(facts, name)
+        if members and not facts.meant_by(word, name) & ~facts.of_class[name]:
             present[word] = members
     wanted = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6))
     here = rng.sample(list(present), min(len(present), max(1, wanted - rng.choice((0, 0, 1, 1, 2)))))
