@@ -8,7 +8,7 @@ import torch
 from grounding.errors import ConfigError
 from grounding.model.configuration import GroundingNanoVisionConfig
 from grounding.model.nano_vit import GroundingNanoVisionModel
-from grounding.model.proposals import SLOTS, edge_waves, told_boxes, told_width
+from grounding.model.proposals import MIDDLES, SLOTS, edge_waves, told_boxes, told_width
 from grounding.model.vision import vision_width
 
 CLASSES, GRID = 3, 4
@@ -27,7 +27,7 @@ def told(*found: tuple[float, int, tuple[float, float, float, float]], most: int
 def test_a_box_is_told_to_the_token_in_its_middle() -> None:
     box = (0.55, 0.1, 0.85, 0.3)
     features = told((0.9, 1, box))
-    heard = features.abs().sum((2, 3)).nonzero().tolist()
+    heard = features[:, :, :MIDDLES].abs().sum((2, 3)).nonzero().tolist()
     assert heard == [[0, 2]]  # row, column
     one = features[0, 2, 0]
     assert one[0] == 1
@@ -40,13 +40,13 @@ def test_a_box_is_told_to_the_token_in_its_middle() -> None:
 
 def test_the_surer_of_one_place_comes_first_and_a_third_is_not_told() -> None:
     near = [(0.5, 0, (0.3, 0.3, 0.45, 0.45)), (0.9, 2, (0.0, 0.0, 0.7, 0.7)), (0.3, 1, (0.2, 0.35, 0.6, 0.4))]
-    place = told(*near)[1, 1]
+    place = told(*near)[1, 1, :MIDDLES]
     assert place[:, 1 : 1 + CLASSES].argmax(1).tolist() == [2, 0]
 
 
 def test_what_lies_on_a_surer_box_or_is_hardly_seen_is_not_told() -> None:
     features = told((0.9, 0, (0.1, 0.1, 0.5, 0.5)), (0.8, 1, (0.1, 0.1, 0.5, 0.52)), (0.05, 2, (0.7, 0.7, 0.9, 0.9)))
-    assert features[..., 0].sum() == 1
+    assert features[:, :, :MIDDLES, 0].sum() == 1
 
 
 def test_only_the_surest_of_each_picture_are_told() -> None:
@@ -60,6 +60,19 @@ def test_pictures_are_told_apart() -> None:
     boxes = torch.tensor([[[0.0, 0.0, 0.2, 0.2]], [[0.8, 0.8, 1.0, 1.0]]])
     features = told_boxes(logits, boxes, GRID, 5).view(2, GRID, GRID, SLOTS, WIDTH)
     assert features[..., 0, 0].nonzero().tolist() == [[0, 0, 0], [1, 3, 3]]
+
+
+def test_every_token_is_told_of_what_covers_it() -> None:
+    large, small = (0.9, 0, (0.0, 0.0, 1.0, 0.9)), (0.5, 1, (0.5, 0.5, 0.75, 0.75))
+    faint = (0.1, 2, (0.0, 0.0, 0.5, 0.5))
+    covering = told(large, small, faint)[:, :, MIDDLES]
+    kinds = torch.where(covering[..., 0] > 0, covering[..., 1 : 1 + CLASSES].argmax(2), -1)
+    assert kinds.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    edges = covering[0, 0, 1 + CLASSES :].view(4, -1)
+    assert torch.allclose(edges, edge_waves(torch.tensor(large[2])))
+    assert not told((0.9, 0, (0.3, 0.3, 0.7, 0.7)))[0, :, MIDDLES].any()
+    nothing = told_boxes(torch.full((2, 3, CLASSES), -9.0), torch.zeros(2, 3, 4), GRID, 5)
+    assert not nothing.any()
 
 
 def test_the_encoder_hears_of_its_own_boxes() -> None:
