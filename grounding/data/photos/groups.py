@@ -30,7 +30,7 @@ def whole_class(facts: Facts, name: str, word: str | None = None) -> int:
 
 
 def _mostly_sure(facts: Facts, name: str) -> int:
-    """The sure things of a class of which fewer are unsure: to list them is worth learning, though one may be missing."""
+    """The sure things of a class of which fewer are unsure: a list worth learning, though one may be missing."""
     members = facts.of_class[name]
     sure = members & facts.sure
     return sure if (members & ~sure).bit_count() < sure.bit_count() <= _MOST else 0
