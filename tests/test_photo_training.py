@@ -11,14 +11,17 @@ import torch
 
 import grounding
 from grounding.data.photos.labels import PhotoLabels, WeakBox, read_labels
+from grounding.data.scenes.generate import draw_picture
 from grounding.errors import ConfigError
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
 from grounding.model.answers import ModelAnswer
+from grounding.model.nano_vit import CLASSES
+from grounding.model.proposals import cover_channels
 from grounding.result import Region
 from grounding.training.photos.batches import MixedCollator
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.run import AT_ONCE, PhotoRun
-from grounding.training.photos.start import moved_positions, start_model
+from grounding.training.photos.start import moved_positions, start_model, told_as_read
 from grounding.training.photos.trainer import PhotoTrainer, train
 from grounding.training.photos.validating import both_ways, validate, validation_pictures
 from tests.photos_tiny import write_labelled, write_nanodet, write_photos, write_scene_model
@@ -205,6 +208,25 @@ def test_a_finished_model_of_photographs_goes_on(tiny: PhotosConfig, finished: P
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     other = start_model(finished, processor, replace(tiny, image_size=128)).eval()  # another encoder: from its start
     assert not other.projector.weight[:, : other.vision.first.config.out_hidden_size].any()
+
+
+def test_told_edges_come_in_as_the_decoder_reads_edges(tiny: PhotosConfig, finished: Path) -> None:
+    processor = GroundingProcessor.from_pretrained(tiny.start_from)
+    config = replace(tiny, vocab_size=1400, most_tokens=200, image_size=128)
+    drawn = list(PhotoRun(tiny).scenes[0][1:])
+    scenes = [draw_picture(seed, drawn[0]) for seed in range(12)]
+    model = start_model(tiny.start_from, processor, config, scenes)
+    eyes = model.vision.first.config
+    weight = model.projector.weight[:, : eyes.out_hidden_size]
+    told = torch.tensor(cover_channels(CLASSES)) + eyes.hidden_size
+    assert weight[:, told].abs().sum(0).min() > 0
+    rest = torch.ones(weight.shape[1], dtype=torch.bool)
+    rest[told] = False
+    assert not weight[:, rest].any()
+    before = GroundingForConditionalGeneration.from_pretrained(tiny.start_from, dtype=torch.float32).eval()
+    read = told_as_read(before, processor, scenes)
+    assert torch.equal(read, weight[:, told].detach())
+    assert told_as_read(before, processor, []) is None
 
 
 def test_photographs_with_several_of_a_kind_come_more_often(tiny: PhotosConfig, finished: Path) -> None:

@@ -29,6 +29,13 @@ def told_width(classes: int) -> int:
     return SLOTS * (1 + classes + 4 * (2 * WAVES + 1))
 
 
+def cover_channels(classes: int) -> list[int]:
+    """Which of a token's channels tell that a box covers it, and that box's edges."""
+    slot = told_width(classes) // SLOTS
+    start = MIDDLES * slot
+    return [start, *range(start + 1 + classes, start + slot)]
+
+
 @torch.no_grad()
 def told_boxes(logits: Tensor, boxes: Tensor, grid: int, most: int) -> Tensor:
     """(B, G * G, `told_width`) float32: for each box that a token holds a one, its classes' probabilities, and waves of

@@ -40,6 +40,8 @@ from grounding.training.trainer import HELD_OUT_SEED
 
 Judge = Callable[[Iterable[tuple[str, NDArray[np.uint8]]]], dict[str, PhotoLabels]]
 """What labels pictures, given as (name, RGB (h, w, 3))."""
+SCENES_READ = 500
+"""Drawn scenes of which is learned how the decoder reads edges."""
 AT_ONCE = 64
 """Photographs that are labelled before their labels are written."""
 JUDGED_AT = (6 / 7, 15 / 14)
@@ -128,7 +130,8 @@ class PhotoRun:
         """The model to start from, under heads of the run's seed; the encoder of scenes rests."""
         torch.manual_seed(self.config.seed)
         before = self.config.start_from or Path(grounding.__file__).parent / "weights"
-        model = start_model(before, self.processor, self.config)
+        scenes = SceneStream(self.scenes, HELD_OUT_SEED + 20_000_000, SCENES_READ)
+        model = start_model(before, self.processor, self.config, scenes)
         wrapped = PhotoTrainingModel(model, len(self.names), len(self.colors), self.config)
         pair: Any = model.vision
         pair.second.requires_grad_(False)
