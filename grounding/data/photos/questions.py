@@ -7,15 +7,13 @@ from itertools import accumulate
 from random import Random
 
 from grounding.codecs import get_codec
-from grounding.codecs.base import Codec
 from grounding.data.photos import absence, groups, long, phrases, relations, telling
 from grounding.data.photos.facts import Facts
 from grounding.data.photos.things import PhotoScene
-from grounding.data.scenes.generate import SceneSample
+from grounding.data.scenes.generate import SceneSample, written
 from grounding.data.scenes.phrases import Draft
 from grounding.errors import InputError
 from grounding.images import Canvas
-from grounding.result import Region
 
 Builder = Callable[[Facts, Random], Draft | None]
 
@@ -113,36 +111,9 @@ def ask(
         key = (draft.task, f"{draft.detail} {draft.targets}" if draft.task == "describe" else words)
         if key in asked:
             continue
-        asked[key] = _written(draft, skill, facts, codec, canvas)
+        asked[key] = written(draft, skill, scene, codec, canvas)
         if skill in due:
             due[skill] += 1
         for target in draft.targets:
             about[target] = about.get(target, 0) + 1
     return tuple(asked.values())
-
-
-def _written(draft: Draft, skill: str, facts: Facts, codec: Codec, canvas: Canvas) -> SceneSample:
-    """A draft as the codec writes it."""
-    boxes = tuple(facts.things[i].box for i in draft.targets)
-    labels = draft.labels or (None,) * len(boxes)
-    regions = [] if draft.box is not None else [Region(box, label) for box, label in zip(boxes, labels, strict=True)]
-    if draft.task == "caption":
-        spots = [(start, stop, i) for start, stop, members in draft.spans for i in members]
-        regions = [Region(facts.things[i].box, draft.text[a:b], None, (a, b)) for a, b, i in spots]
-        labels = tuple(draft.text[a:b] for a, b, _ in spots)
-    answer = codec.encode(draft.task, regions=regions, text=draft.text, canvas=canvas)
-    prompt = codec.prompt(draft.task, draft.phrase, names=draft.names, box=draft.box, point=draft.point, canvas=canvas)
-    return SceneSample(
-        task=draft.task,
-        skill=skill,
-        detail=draft.detail,
-        phrase=draft.phrase,
-        prompt=prompt,
-        answer=answer,
-        boxes=boxes,
-        labels=labels,
-        point=draft.point,
-        polygons=(),
-        targets=draft.targets,
-        names=draft.names,
-    )

@@ -12,11 +12,14 @@ from grounding.data.photos.groups import described, whole_class
 from grounding.data.photos.names import many, word_for, words_of
 from grounding.data.photos.people import PEOPLE
 from grounding.data.photos.wording import a
+from grounding.data.scenes.captions import listed
 from grounding.data.scenes.phrases import Draft
 from grounding.data.scenes.wording import NUMBERS
 
 _TOLD = 4
 """Phrases of a caption, at most."""
+_BOXES = 8
+"""Boxes of a caption, at most."""
 
 
 def describe_point(facts: Facts, rng: Random) -> Draft | None:
@@ -62,19 +65,8 @@ def caption(facts: Facts, rng: Random) -> Draft | None:
         members = indices(whole) if whole else members
         number = NUMBERS[len(members)] if whole else "some"
         phrases.append((f"{number} {plural}", members))
-    text = rng.choice(("", "", "", "a photo of ", "there is "))
-    if text == "there is " and len(phrases[0][1]) > 1:
-        text = "there are "
-    spans = []
-    for number_of, (words, members) in enumerate(phrases):
-        if number_of:
-            text += " and " if number_of == len(phrases) - 1 else ", "
-        spans.append((len(text), len(text) + len(words), members))
-        text += words
-    targets = tuple(i for _, _, members in spans for i in members)
-    if len(targets) > 8:
-        return None
-    return Draft("caption", "", targets, detail="list", text=text, spans=tuple(spans))
+    draft = listed(phrases, "a photo of ", rng)
+    return draft if len(draft.targets) <= _BOXES else None
 
 
 def answer(facts: Facts, rng: Random) -> Draft | None:

@@ -1,5 +1,6 @@
 """Grounded captions: a sentence whose phrases are tied to the boxes of what they name."""
 
+from collections.abc import Sequence
 from random import Random
 
 from grounding.data.scenes.facts import Facts, indices, reading_order
@@ -69,14 +70,19 @@ def _caption_of_all(facts: Facts, rng: Random) -> Draft | None:
         if many is None:
             return None
         phrases.append((f"{NUMBERS[len(members)]} {canonical(None, None, color, many)}", tuple(members)))
-    text = rng.choice(("", "", "", "a picture of ", "there is "))
+    return listed(phrases, "a picture of ", rng)
+
+
+def listed(phrases: Sequence[tuple[str, tuple[int, ...]]], opening: str, rng: Random) -> Draft:
+    """A caption that lists phrases, each with the things it names; `opening` stands before one in five."""
+    text = rng.choice(("", "", "", opening, "there is "))
     if text == "there is " and len(phrases[0][1]) > 1:
         text = "there are "
     spans = []
-    for number, (words, members_of) in enumerate(phrases):
+    for number, (words, members) in enumerate(phrases):
         if number:
             text += " and " if number == len(phrases) - 1 else ", "
-        spans.append((len(text), len(text) + len(words), members_of))
+        spans.append((len(text), len(text) + len(words), members))
         text += words
-    targets = tuple(i for _, _, members_of in spans for i in members_of)
+    targets = tuple(i for _, _, members in spans for i in members)
     return Draft("caption", "", targets, detail="list", text=text, spans=tuple(spans))

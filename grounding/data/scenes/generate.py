@@ -1,11 +1,11 @@
 """From a seed to a Picture: a drawn scene and several questions about it, each with its prompt and certain answer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,21 +166,32 @@ def ask(scene: Scene, seed: int, options: PictureOptions | None = None) -> tuple
         about = f"{draft.detail} {draft.targets}" if draft.task == "describe" else draft.phrase.removeprefix("the ")
         key = (draft.task, about)
         if key not in asked:
-            asked[key] = written(draft, skill, facts, codec, canvas)
+            asked[key] = written(draft, skill, scene, codec, canvas)
     return tuple(asked.values())
 
 
-def written(draft: Draft, skill: str, facts: Facts, codec: Codec, canvas: Canvas) -> SceneSample:
+class Shown(Protocol):
+    """A scene or a photograph: its things in the order that drafts number them, and its size, px."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def things(self) -> Sequence[Any]: ...
+
+
+def written(draft: Draft, skill: str, scene: Shown, codec: Codec, canvas: Canvas) -> SceneSample:
     """A draft as the codec writes it."""
-    boxes = tuple(facts.things[i].box for i in draft.targets)
+    boxes = tuple(scene.things[i].box for i in draft.targets)
     labels = draft.labels or (None,) * len(boxes)
     text = draft.text
     if draft.task == "caption":
         spots = [(start, stop, i) for start, stop, members in draft.spans for i in members]
-        regions = [Region(facts.things[i].box, text[a:b], None, (a, b)) for a, b, i in spots]
+        regions = [Region(scene.things[i].box, text[a:b], None, (a, b)) for a, b, i in spots]
         labels = tuple(text[a:b] for a, b, _ in spots)
     elif draft.task == "segment":
-        size = (facts.scene.width, facts.scene.height)
+        size = (scene.width, scene.height)
         regions = [
             Region(box, None, None, None, Mask.from_polygons([np.array(polygon)], *size))
             for box, polygon in zip(boxes, draft.polygons, strict=True)

@@ -47,8 +47,7 @@ ORIGINS = {
 DISCLOSED = {
     "nanodet": """NanoDet's authors trained those convolutions on the boxes of COCO's train2017, and the pictures of
 RefCOCO's splits are among its pictures: not their expressions, but the boxes of their things were seen before. So did
-the authors of the detector whose boxes `baseline:nouns` chooses among. On the photographs with true boxes NanoDet is no
-better on those of train2017 (AP 29.4) than on those of val2017 (AP 31.8), so nothing of it looks remembered."""
+the authors of the detector whose boxes `baseline:nouns` chooses among."""
 }
 
 
@@ -181,17 +180,18 @@ def _training(config: Mapping[str, Any], versions: Mapping[str, Any], steps: int
     seeing = f"{config['see_steps']:,} steps" if rounds == 1 else f"{rounds} rounds of {config['see_steps']:,} steps"
     anew = "" if rounds == 1 else ", behind each but the last of which all photographs were labelled anew"
     frozen = "rested" if not config["conv_lr"] else f"learned at {config['conv_lr']}"
+    precision = ", in bfloat16" if config["bf16"] else ""
     return f"""## Training
 
 `grounding train photos`, from the model of drawn scenes. First {seeing} of {config["batch_size"]} photographs for the
 new encoder alone{anew}: what each patch shows. Then {steps:,} steps of asking, {config["batch_size"]} pictures each,
 {config["scene_share"]:.0%} of them drawn scenes, with up to {config["phrases"]} phrases of each picture in one row.
-{hours:.1f} hours in all on two CPU cores in bfloat16, {rate:.0f} pictures a second (median). The published
-convolutions {frozen}. Muon for the blocks ({config["matrix_lr"]}), AdamW for the rest ({config["other_lr"]}), times
-{config["speak_share"]} when asking; {config["warmup_steps"]} steps of warm-up, the last {config["decay"]:.0%} of each
-stage falling to zero; soft coordinates of {config["location_sigma"]} bins. Seed {config["seed"]}; python
-{versions["python"]}, torch {versions["torch"]}, transformers {versions["transformers"]}. `log.jsonl` has what the run
-was watched by, `run.json` every setting, the mixture of questions is `grounding.data.photos.questions.MIXTURE`."""
+{hours:.1f} hours in all{precision}, {rate:.0f} pictures a second (median). The published convolutions {frozen}. Muon
+for the blocks ({config["matrix_lr"]}), AdamW for the rest ({config["other_lr"]}), times {config["speak_share"]} when
+asking; {config["warmup_steps"]} steps of warm-up, the last {config["decay"]:.0%} of each stage falling to zero; soft
+coordinates of {config["location_sigma"]} bins. Seed {config["seed"]}; python {versions["python"]}, torch
+{versions["torch"]}, transformers {versions["transformers"]}. `log.jsonl` has what the run was watched by, `run.json`
+every setting, the mixture of questions is `grounding.data.photos.questions.MIXTURE`."""
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ class PhotosConfig:
     image_size: int = 448
     """Side of the square that the new encoder sees, px; a multiple of 32."""
     proposals: int = 60
-    """Boxes that the published network itself finds in a picture, at most, which are told to the new encoder's blocks;
-    0: none. Of "nanodet" only."""
+    """Boxes that the published network itself finds in a picture, at most, which are told to the new encoder's blocks
+    and to the decoder; 0: none. Of "nanodet" only."""
     vision_layers: int = 3
     """Blocks of the new encoder behind its convolutions."""
     vocab_size: int = 6144

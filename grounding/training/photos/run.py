@@ -131,7 +131,8 @@ class PhotoRun:
         torch.manual_seed(self.config.seed)
         before = self.config.start_from or Path(grounding.__file__).parent / "weights"
         scenes = SceneStream(self.scenes, HELD_OUT_SEED + 20_000_000, SCENES_READ)
-        model = start_model(before, self.processor, self.config, scenes)
+        drawn = counted(scenes, SCENES_READ, "looking how edges are read", "scenes")
+        model = start_model(before, self.processor, self.config, drawn)
         wrapped = PhotoTrainingModel(model, len(self.names), len(self.colors), self.config)
         pair: Any = model.vision
         pair.second.requires_grad_(False)
