@@ -22,9 +22,6 @@ class ClassNames:
     """What it is a kind of: "animal", "fruit"."""
     places: frozenset[str]
     """Where it is met; what is met in other places only is not here."""
-    elusive: bool
-    """Often there without being found: small, hidden behind others, or in crowds. Never said to be missing where it
-    might be met."""
 
 
 def _read(table: str) -> dict[str, ClassNames]:
@@ -32,10 +29,8 @@ def _read(table: str) -> dict[str, ClassNames]:
     found = {}
     for said, rest in zip(lines[::2], lines[1::2], strict=True):
         name, _, words = said.partition(": ")
-        alike, kinds, places, *more = (part.strip(" ~-") for part in rest.split(" / "))
-        found[name] = ClassNames(
-            _parts(words), frozenset(_parts(alike)), _parts(kinds), frozenset(places.split()), "elusive" in more
-        )
+        alike, kinds, places = (part.strip(" ~-") for part in rest.split(" / "))
+        found[name] = ClassNames(_parts(words), frozenset(_parts(alike)), _parts(kinds), frozenset(places.split()))
     return found
 
 
@@ -186,7 +181,7 @@ _RANKED = (0.55, 0.2, 0.12, 0.09, 0.06, 0.05, 0.04, 0.03, 0.03, 0.02, 0.02, 0.02
 def words_of(name: str) -> ClassNames:
     """How the class `name` is spoken of; a class that is not COCO's goes by its own name, and is taken for no other."""
     known = NAMES.get(name)
-    return known if known is not None else ClassNames((name.lower(),), frozenset(), (), frozenset(("anywhere",)), True)
+    return known if known is not None else ClassNames((name.lower(),), frozenset(), (), frozenset(("anywhere",)))
 
 
 def word_for(name: str, rng: Random) -> str:
