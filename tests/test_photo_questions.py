@@ -10,6 +10,8 @@ from random import Random
 import pytest
 
 from grounding.codecs import get_codec
+from grounding.data.photos.facts import Facts
+from grounding.data.photos.phrases import name
 from grounding.data.photos.questions import MIXTURE, SKILLS, ask
 from grounding.data.photos.things import PhotoScene, PhotoThing
 from grounding.errors import InputError
@@ -155,3 +157,12 @@ def test_sixteen_phrases_take_a_few_milliseconds() -> None:
 def test_a_mixture_that_asks_nothing_is_refused(phrases: int, mixture: dict[str, float] | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ask(row_of_people(), Random(0), phrases, mixture)
+
+
+def test_a_name_means_what_stands_out_but_never_one_of_several() -> None:
+    crowd = scene(thing("person", 10, 5, 60, 98), thing("person", 70, 40, 78, 60), thing("person", 85, 42, 92, 60))
+    pair = scene(thing("person", 10, 5, 60, 98), thing("person", 65, 10, 98, 98))
+    asked = [draft for seed in range(200) if (draft := name(Facts(crowd), Random(seed))) is not None]
+    assert {draft.targets for draft in asked} == {(0,)}
+    assert any(draft.phrase == "man" for draft in asked)
+    assert all(name(Facts(pair), Random(seed)) is None for seed in range(200))
