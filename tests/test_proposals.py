@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from grounding.errors import ConfigError
 from grounding.model.configuration import GroundingNanoVisionConfig
 from grounding.model.nano_vit import GroundingNanoVisionModel
-from grounding.model.proposals import MIDDLES, SLOTS, edge_waves, told_boxes, told_width
+from grounding.model.proposals import FAINT, MIDDLES, SLOTS, edge_waves, told_boxes, told_width
 from grounding.model.vision import vision_width
 
 CLASSES, GRID = 3, 4
@@ -32,7 +34,7 @@ def test_a_box_is_told_to_the_token_in_its_middle() -> None:
     one = features[0, 2, 0]
     assert one[0] == 1
     assert one[1 : 1 + CLASSES].argmax() == 1
-    assert one[2] == pytest.approx(0.9, abs=1e-3)
+    assert one[1 : 1 + CLASSES].tolist() == pytest.approx([0, math.log(0.9 / 0.1) - FAINT, 0], abs=1e-3)
     edges = one[1 + CLASSES :].view(4, -1)
     assert torch.allclose(edges, edge_waves(torch.tensor(box)))
     assert edges[:, -1].tolist() == pytest.approx([2 * edge - 1 for edge in box], abs=1e-6)

@@ -19,6 +19,9 @@ SLOTS = MIDDLES + 1
 """Boxes that a token holds: those, and the one that covers it."""
 WAVES = 10
 """Sines, and as many cosines, of each edge: from half a wave over the picture to sixteen."""
+FAINT, MOST_ODDS = -4.0, 10.0
+"""Log odds from which on a class is told, less than one in fifty, and the most that is told over them. Probabilities
+as such came in a tenth as strong as edges do, and the decoder hardly learned of them."""
 LEAST, SAME, CELLS = 0.08, 0.65, 256
 """Score from which a cell proposes a box; overlap from which two boxes are one, whatever their class; cells, the surest
 of each picture, of which the rest are not looked at."""
@@ -38,16 +41,16 @@ def cover_channels(classes: int) -> list[int]:
 
 @torch.no_grad()
 def told_boxes(logits: Tensor, boxes: Tensor, grid: int, most: int) -> Tensor:
-    """(B, G * G, `told_width`) float32: for each box that a token holds a one, its classes' probabilities, and waves of
-    its edges; zero where there is none.
+    """(B, G * G, `told_width`) float32: for each box that a token holds a one, its classes' log odds over FAINT, and
+    waves of its edges; zero where there is none.
 
     Of logits (B, M, K) and boxes (B, M, 4): the `most` surest of a picture that do not lie on a surer one. Of several
     that cover the middle of a token it is told the one with the highest score over the root of its area: what is in
     front, unless that is hardly seen.
     """
     batch = len(logits)
-    probability = logits.float().sigmoid()
-    sure, cell = probability.amax(2).topk(min(CELLS, logits.shape[1]), 1)
+    logits = logits.float()
+    sure, cell = logits.amax(2).sigmoid().topk(min(CELLS, logits.shape[1]), 1)
     boxes = boxes.float().clamp(0, 1)
     picture = torch.arange(batch, device=logits.device)[:, None].expand_as(cell)
     wide = boxes[picture, cell]
@@ -58,7 +61,8 @@ def told_boxes(logits: Tensor, boxes: Tensor, grid: int, most: int) -> Tensor:
     kept, place = kept[place < most], place[place < most]
     picture, cell, sure, wide = picture[kept], cell[kept], sure[kept], wide[kept]
     one = torch.ones(len(kept), 1, device=logits.device)
-    features = torch.cat([one, probability[picture, cell], edge_waves(wide).flatten(1)], 1)
+    odds = (logits[picture, cell] - FAINT).clamp(0, MOST_ODDS)
+    features = torch.cat([one, odds, edge_waves(wide).flatten(1)], 1)
     told = logits.new_zeros(batch * grid * grid, SLOTS, features.shape[1], dtype=torch.float32)
     middle = ((wide[:, :2] + wide[:, 2:]) / 2 * grid).long().clamp(0, grid - 1)
     token = picture * grid * grid + middle[:, 1] * grid + middle[:, 0]
