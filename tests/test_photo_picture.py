@@ -74,7 +74,7 @@ def test_boxes_follow_what_they_hold_through_crops_and_flips() -> None:
     image, cleaned = photo(), clean(LABELS)
     seen = 0
     for seed in range(40):
-        view = random_view(cleaned, Random(seed), ViewOptions(crop=1.0))
+        view = random_view(cleaned, Random(seed), ViewOptions(crop=1.0, far=0.0))
         shown = view.picture(image, 240)
         red = (shown[..., 0] > 120) & (shown[..., 1] < 80)
         box, share = view.box((0.6, 0.3, 0.9, 0.8))
@@ -103,7 +103,7 @@ def test_a_flip_changes_the_sides_of_boxes() -> None:
 
 
 def test_every_view_holds_an_answer() -> None:
-    cleaned, options = clean(LABELS), ViewOptions(crop=1.0, smallest=0.3)
+    cleaned, options = clean(LABELS), ViewOptions(crop=1.0, far=0.0, smallest=0.3)
     for seed in range(100):
         view = random_view(cleaned, Random(seed), options)
         assert any(view.box(box.box)[1] >= options.kept for box in cleaned.sure)
@@ -148,3 +148,34 @@ def test_a_thing_knows_its_area_and_its_middle() -> None:
     thing = PhotoThing(0, "dog", (10.0, 20.0, 30.0, 60.0))
     assert (thing.area, thing.center) == (800.0, (20.0, 40.0))
     assert PhotoScene(64, 64, (thing,)).sure == (thing,)
+
+
+def test_from_farther_away_boxes_still_hold_what_they_hold() -> None:
+    image, cleaned = photo(), clean(LABELS)
+    options = ViewOptions(crop=0.0, far=1.0, blurred=0.0, lit=0.0)
+    smallest = 1.0
+    for seed in range(40):
+        view = random_view(cleaned, Random(seed), options)
+        shown = view.picture(image, 120).astype(int)
+        (x1, y1, x2, y2), share = view.box((0.6, 0.3, 0.9, 0.8))  # the red suitcase
+        assert share == pytest.approx(1)
+        red = (shown[..., 0] > 150) & (shown[..., 1] < 80)
+        rows, columns = np.nonzero(red)
+        found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert found == pytest.approx([120 * edge for edge in (x1, y1, x2, y2)], abs=2.1)
+        smallest = min(smallest, (x2 - x1) / 0.3)
+    assert 0.5 <= smallest < 0.6
+
+
+def test_a_view_out_of_focus_has_fewer_pixels_to_tell_apart() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    sharp, blurred = View().picture(image, 64), View(sharpness=0.25).picture(image, 64)
+    assert np.array_equal(sharp, image)
+    assert blurred.shape == sharp.shape
+    assert blurred.std() < 0.5 * sharp.std()
+
+
+@pytest.mark.parametrize("wrong", [{"crop": 0.9, "far": 0.2}, {"farthest": 0.9}, {"blurriest": 0.0}])
+def test_views_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=str(next(iter(wrong.values())))):
+        ViewOptions(**wrong)

@@ -1,7 +1,8 @@
 """Owns View: a part of a photograph as it is shown in a lesson, perhaps flipped, in another light and another size.
 
-A crop cuts no thing that may be an answer by much: those it would cut are nearly whole in it, or gone, or no answers
-any more. So what is said of a view is as certain as what is said of the photograph.
+What a detector is sure of is what is easily seen, and who learns of nothing else finds nothing else. So a view may also
+show the photograph from farther away, or out of focus: what is certain of the photograph is certain of the view. A crop
+cuts no thing that may be an answer by much: those it would cut are nearly whole in it, or gone, or no answers any more.
 """
 
 from __future__ import annotations
@@ -26,8 +27,16 @@ class ViewOptions:
 
     flip: float = 0.5
     """Share of views with left and right in each other's place."""
-    crop: float = 0.5
+    crop: float = 0.4
     """Share of views that show a part only."""
+    far: float = 0.3
+    """Share of views that show all of it from farther away, amid one colour."""
+    farthest: float = 2.0
+    """By how much smaller the photograph is in them at most."""
+    blurred: float = 0.3
+    """Share of views out of focus."""
+    blurriest: float = 0.25
+    """Share of the pixels of a side that is left of them at least."""
     smallest: float = 0.55
     """Share of the width, and of the height, that such a part has at least."""
     kept: float = 0.85
@@ -42,6 +51,14 @@ class ViewOptions:
     def __post_init__(self) -> None:
         if not 0 < self.smallest <= 1:
             raise InputError(f"smallest is {self.smallest}; a view shows more than 0 and up to 1 of each side")
+        if self.crop + self.far > 1:
+            raise InputError(
+                f"crop is {self.crop} and far {self.far}; a view is one of them or neither: up to 1 in all"
+            )
+        if self.farthest < 1:
+            raise InputError(f"farthest is {self.farthest}; a photograph is smaller by a factor of 1 or more")
+        if not 0 < self.blurriest <= 1:
+            raise InputError(f"blurriest is {self.blurriest}; more than 0 and up to 1 of the pixels are left")
         if not 0 <= self.light < 1:
             raise InputError(f"light is {self.light}; it is 0 or more and less than 1")
 
@@ -51,7 +68,7 @@ class View:
     """What is shown of a photograph."""
 
     window: Box = (0.0, 0.0, 1.0, 1.0)
-    """The part of the photograph, x1, y1, x2, y2 as shares of its sides."""
+    """The part of the photograph, x1, y1, x2, y2 as shares of its sides; what lies outside it is of its mean colour."""
     flipped: bool = False
     """Whether left and right are in each other's place."""
     brightness: float = 1.0
@@ -60,22 +77,29 @@ class View:
     """Factor of what the values are from the middle."""
     saturation: float = 1.0
     """Factor of what the channels are from gray."""
+    sharpness: float = 1.0
+    """Share of the pixels of a side that is left."""
 
     def picture(self, image: Pixels, size: int) -> Pixels:
         """What is seen, (size, size, 3) RGB, squashed; in the photograph's own light."""
         height, width = image.shape[:2]
         x1, y1, x2, y2 = self.window
-        a, b = round(x1 * width), max(round(x2 * width), round(x1 * width) + 1)
-        c, d = round(y1 * height), max(round(y2 * height), round(y1 * height) + 1)
-        seen = image[c:d, a:b]
-        if self.flipped:
-            seen = seen[:, ::-1]
-        smaller = size * size < (b - a) * (d - c)
-        return np.asarray(
-            cv2.resize(
-                np.ascontiguousarray(seen), (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-            )
-        )
+        left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0)
+        a, b = round(left * width), max(round(right * width), round(left * width) + 1)
+        c, d = round(top * height), max(round(bottom * height), round(top * height) + 1)
+        # where that part lies in the picture, px
+        e, f = round((left - x1) / (x2 - x1) * size), round((right - x1) / (x2 - x1) * size)
+        g, h = round((top - y1) / (y2 - y1) * size), round((bottom - y1) / (y2 - y1) * size)
+        seen = _resized(image[c:d, a:b], max(f - e, 1), max(h - g, 1))
+        if seen.shape[:2] != (size, size):
+            whole = np.empty((size, size, 3), np.uint8)
+            whole[:] = image.mean((0, 1)).astype(np.uint8)
+            whole[g : g + len(seen), e : e + seen.shape[1]] = seen
+            seen = whole
+        if self.sharpness < 1.0:
+            few = max(round(self.sharpness * size), 1)
+            seen = _resized(_resized(seen, few, few), size, size)
+        return np.ascontiguousarray(seen[:, ::-1] if self.flipped else seen)
 
     def lit(self, image: Pixels) -> Pixels:
         """The same picture in the view's light."""
@@ -111,21 +135,36 @@ class View:
         return None if share <= options.gone else (replace(weak, box=box), share >= options.kept)
 
 
+def _resized(image: Pixels, width: int, height: int) -> Pixels:
+    smaller = width * height < image.shape[0] * image.shape[1]
+    way = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=way), np.uint8)
+
+
 def random_view(labels: CleanLabels, rng: Random, options: ViewOptions) -> View:
     """A view that holds at least one thing that may be an answer, where the photograph has one."""
     window = (0.0, 0.0, 1.0, 1.0)
-    if rng.random() < options.crop:
+    roll = rng.random()
+    if roll < options.crop:
         for _ in range(8):
             tried = _window(labels, rng, options)
             view = View(tried)
             if not labels.sure or any(view.box(weak.box)[1] >= options.kept for weak in labels.sure):
                 window = tried
                 break
-    flipped = rng.random() < options.flip
+    elif roll < options.crop + options.far:
+        wide, high = rng.uniform(1.0, options.farthest), rng.uniform(0.85, 1.15)
+        high = min(max(wide * high, 1.0), options.farthest)
+        x1, y1 = -rng.uniform(0.0, wide - 1.0), -rng.uniform(0.0, high - 1.0)
+        window = (x1, y1, x1 + wide, y1 + high)
+    view = View(window, flipped=rng.random() < options.flip)
+    if rng.random() < options.blurred:
+        view = replace(view, sharpness=rng.uniform(options.blurriest, 1.0))
     if rng.random() >= options.lit:
-        return View(window, flipped)
+        return view
     low, high = 1.0 - options.light, 1.0 + options.light
-    return View(window, flipped, rng.uniform(low, high), rng.uniform(low, high), rng.uniform(low, high))
+    brightness, contrast, saturation = (rng.uniform(low, high) for _ in range(3))
+    return replace(view, brightness=brightness, contrast=contrast, saturation=saturation)
 
 
 def _window(labels: CleanLabels, rng: Random, options: ViewOptions) -> Box:
