@@ -29,6 +29,7 @@ from grounding.score.dispatch import measured_cases
 
 EXPRESSIONS, LABELLED, DETECTIONS = "expressions.jsonl", "boxes.jsonl", "detections.jsonl"
 NOUNS = "baseline:nouns"
+ALWAYS = ("presence_threshold=0",)
 FIXED = ("baseline:whole", "baseline:center")
 """They say where something is without a look: boxes of theirs are no detections."""
 
@@ -47,6 +48,9 @@ class PhotoSettings(Settings):
     """The detector's boxes of `--labelled`, where they are not in its detections.jsonl."""
     per_picture: int = 3
     """Absent names asked of each labelled photograph."""
+    always: bool = False
+    """Ask the model of the expressions a second time, for a box in any case, as others give one (its option
+    presence_threshold at 0)."""
     protocol: str = "iou"
     """How boxes are judged: iou, iou-strict, refer-plus-one, mdetr-giou or oracle-best."""
 
@@ -73,15 +77,18 @@ class Missed:
 class OneModel:
     """One of the models, asked about both folders."""
 
-    def __init__(self, name: str | None, settings: PhotoSettings) -> None:
+    def __init__(self, name: str | None, settings: PhotoSettings, *, always: bool = False) -> None:
+        """`always`: it is asked for a box in any case, and of expressions only."""
         self.name = name
         self.settings = settings
+        self.always = always
         self.run = Run(replace(settings, model=name, model_option=self._options(settings.data, settings.detections)))
 
     def _options(self, folder: Path | None, detections: Path | None = None) -> tuple[str, ...]:
         """What it is loaded with for the photographs of this folder."""
         if self.name != NOUNS:
-            return self.settings.model_option if self.name == self.settings.model else ()
+            own = self.settings.model_option if self.name == self.settings.model else ()
+            return (*own, *(ALWAYS if self.always else ()))
         file = detections or (folder or Path()) / DETECTIONS
         return (f"detections={file}",)
 
@@ -95,8 +102,8 @@ class OneModel:
         scored = measured_cases(read_predictions(self.run.predictions(part)), settings.protocol)
         if outcome.page is not None:
             print(f"{self.run.model.name}: {outcome.page}", file=sys.stderr)
-        found = Answered(self.run.model.name, scored)
-        if settings.labelled is None:
+        found = Answered(self.run.model.name + (", always a box" if self.always else ""), scored)
+        if settings.labelled is None or self.always:
             return found
         boxes = _file(settings.labelled, LABELLED)
         if self.name == NOUNS:
@@ -140,11 +147,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = from_flags(PhotoSettings, args)
         missed = Missed()
         found: list[Answered] = []
-        for name in dict.fromkeys([settings.model, *(name for name in settings.beside if name != "none")]):
+        names = dict.fromkeys([settings.model, *(name for name in settings.beside if name != "none")])
+        models = [OneModel(name, settings) for name in names]
+        if settings.always:
+            models.insert(1, OneModel(settings.model, settings, always=True))
+        for model in models:
+            name = model.name
             try:
-                found.append(OneModel(name, settings).answered(missed))
+                found.append(model.answered(missed))
             except GroundingError as error:
-                if name == settings.model:
+                if name == settings.model and not model.always:
                     raise
                 missed.add(str(name), whole_message(error), failed=not isinstance(error, InputError))
         made = tables(found)

@@ -8,6 +8,7 @@ from PIL import Image
 from eval import absent, coco, photos, refcoco
 from eval.photo_tables import GROUPS
 from eval.program import Run, Settings
+from grounding.backends import WEIGHTS
 
 LEFT, RIGHT, WHOLE = [0.05, 0.1, 0.45, 0.9], [0.55, 0.1, 0.95, 0.9], [0.0, 0.0, 1.0, 1.0]
 ASKED = (
@@ -112,6 +113,16 @@ def test_labelled_photographs_give_false_boxes_and_ap(run, folder):
     assert whole["box for an absent name"].startswith("100.0")
     assert whole["AP"] == "–"
     assert "2 absent names were asked of 2 photographs" in out
+
+
+def test_a_model_that_may_say_none_is_asked_for_a_box_in_any_case_too(run):
+    code, out, err = run("--always", "--beside", "none", model=str(WEIGHTS))
+    assert code == 0, err
+    silent = "says “none” though it is there"
+    free, forced = (cells(out, "Beside it", f"{WEIGHTS}{name}") for name in ("", ", always a box"))
+    assert float(free[silent].partition(" ")[0]) > 0  # two gray pictures
+    assert float(forced[silent].partition(" ")[0]) == 0
+    assert forced["box for an absent name"] == "–"  # nobody is asked that with the answer given
 
 
 def test_what_is_not_there_is_told_and_stops_nothing_else(run, folder):
