@@ -30,6 +30,7 @@ from grounding.score.dispatch import measured_cases
 EXPRESSIONS, LABELLED, DETECTIONS = "expressions.jsonl", "boxes.jsonl", "detections.jsonl"
 NOUNS = "baseline:nouns"
 ALWAYS = ("presence_threshold=0",)
+"""Options with which a model of ours gives a box in any case."""
 FIXED = ("baseline:whole", "baseline:center")
 """They say where something is without a look: boxes of theirs are no detections."""
 

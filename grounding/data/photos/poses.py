@@ -15,10 +15,10 @@ from grounding.data.scenes.phrases import Draft
 _LOW = Words(
     "sitting 16, sitting down 5, seated 3, kneeling 8, kneeling down 2, squatting 5, crouching 5, crouched 2, "
     "crouching down 2, bending over 6, bending down 4, bent over 3, squatting down 2, on knees 1, on the ground 2, "
-    "hunched over 0.7, ducking 0.4, lower 0.5, leaning down 1, in a squat 0.5, sit 0.3"
+    "hunched over 0.7, ducking 0.4, lower 0.5, leaning down 1, in a squat 0.5"
 )
 """Of someone much lower than others who are no farther away, and not slim as a child is."""
-_UPRIGHT = Words("standing 20, standing up 6, stood 0.5, who is standing 2, that is standing 1, upright 0.5")
+_UPRIGHT = Words("standing 20, standing up 6, upright 0.5")
 """Of someone beside nobody but such."""
 _ROLES = Words(
     "umpire 5, ump 3, catcher 3, coach 2, referee 2, ref 1, player 6, athlete 1, bride 1, groom 1, chef 3, cook 2, "
