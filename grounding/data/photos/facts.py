@@ -232,6 +232,10 @@ class Facts:
         least = TINY * self.area[beside]
         return sum(1 << i for i in indices(mask) if self.area[i] >= least)
 
+    def rules(self, mask: int, index: int) -> bool:
+        """Whether thing `index` is the only one of the mask that is not background beside it."""
+        return self.foreground(mask, index) == 1 << index
+
 
 def _lacks(thing: PhotoThing, color: str) -> bool:
     """Whether hardly a pixel of the thing could be called this colour."""

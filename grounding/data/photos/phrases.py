@@ -56,23 +56,18 @@ def locate(facts: Facts, phrase: str, index: int, detail: str) -> Draft:
 def name(facts: Facts, rng: Random) -> Draft | None:
     """For example "dog", "the lady", "guy smiling": what it is called, where only one thing might be, or all others are
     background beside it."""
-    alone = sum(1 << i for mask in facts.of_class.values() for i in indices(mask) if _rules(facts, mask, i))
+    alone = sum(1 << i for mask in facts.of_class.values() for i in indices(mask) if facts.rules(mask, i))
     for _ in range(4):
         index = facts.pick(rng, alone)
         if index is None:
             return None
         said, mask = called(facts, index, rng, color=0.12, traits=0.2)
-        if _rules(facts, mask, index):
+        if facts.rules(mask, index):
             text = said.text()
             if not said.plural and rng.random() < 0.05:
                 text = ("a " if text[0] not in "aeiou" else "an ") + text
             return locate(facts, finished(text, rng, the=0.28), index, "name")
     return None
-
-
-def _rules(facts: Facts, mask: int, index: int) -> bool:
-    """Whether a thing is the only one of the mask that is not background beside it."""
-    return facts.foreground(mask, index) == 1 << index
 
 
 def pool(facts: Facts) -> int:

@@ -72,7 +72,7 @@ def _beside(facts: Facts, low: int, tall: int) -> bool:
 
 def anyone(facts: Facts, rng: Random) -> Draft | None:
     """For example "umpire", "number 24", "glasses": of the only one who is not background."""
-    ruling = sum(1 << i for i in indices(facts.persons) if facts.foreground(facts.persons, i) == 1 << i)
+    ruling = sum(1 << i for i in indices(facts.persons) if facts.rules(facts.persons, i))
     index = facts.pick(rng, ruling)
     if index is None or facts.area[index] < 0.03:
         return None
