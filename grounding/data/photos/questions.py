@@ -7,7 +7,7 @@ from itertools import accumulate
 from random import Random
 
 from grounding.codecs import get_codec
-from grounding.data.photos import absence, groups, long, phrases, poses, relations, telling
+from grounding.data.photos import absence, groups, long, phrases, relations, telling
 from grounding.data.photos.facts import Facts
 from grounding.data.photos.things import PhotoScene
 from grounding.data.scenes.generate import SceneSample, written
@@ -26,8 +26,6 @@ SKILLS: dict[str, Builder] = {
     "color": phrases.color,
     "relation": relations.relation,
     "long": long.sentence,
-    "pose": poses.pose,
-    "anyone": poses.anyone,
     "all": groups.all_instances,
     "absent": absence.absent,
     "detect": groups.detect,
@@ -48,8 +46,6 @@ MIXTURE: dict[str, float] = {
     "color": 0.22,
     "relation": 0.16,
     "long": 0.08,
-    "pose": 0.05,
-    "anyone": 0.03,
     "all": 0.03,
     "absent": 0.13,
     "detect": 0.08,
