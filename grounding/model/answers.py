@@ -164,16 +164,13 @@ class Reader(PlainReader):
     """Reads rows of location tokens.
 
     A box takes the coordinates that its tokens stand for, which lie between the bins; its score is the geometric mean
-    of the four tokens' probabilities, times the probability that there is anything to find, calibrated where the model
-    says how.
+    of the four tokens' probabilities, times the probability that there is anything to find.
     """
 
-    def __init__(
-        self, processor: GroundingProcessor, first: int, bins: int, calibration: Sequence[float] | None = None
-    ) -> None:
-        """`first`: the id of the location token of bin 0. `calibration`: see `calibrated`."""
+    def __init__(self, processor: GroundingProcessor, first: int, bins: int) -> None:
+        """`first`: the id of the location token of bin 0."""
         super().__init__(processor)
-        self.first, self.bins, self.calibration = first, bins, calibration
+        self.first, self.bins = first, bins
 
     def whole(self, ask: Ask, row: Row, text: str, decoded: Decoded) -> list[Region]:
         return self.finer(ask, row, text, decoded.regions)
@@ -221,21 +218,8 @@ class Reader(PlainReader):
         return self._score(row, held[before : before + inside])
 
     def _score(self, row: Row, held: Sequence[float]) -> float:
-        """The geometric mean of what the coordinates' windows hold, times the probability of presence; calibrated."""
-        score = min(max(geometric_mean(held) * (1.0 if row.presence is None else row.presence), 0.0), 1.0)
-        return score if self.calibration is None else calibrated(score, self.calibration)
-
-
-def log_odds(score: float) -> float:
-    """Of a probability, which is taken to be no nearer to 0 or 1 than one in ten thousand."""
-    bounded = min(max(score, 1e-4), 1 - 1e-4)
-    return math.log(bounded / (1 - bounded))
-
-
-def calibrated(score: float, calibration: Sequence[float]) -> float:
-    """The score whose log odds are those of `score` times a slope plus a shift (Platt, 1999)."""
-    slope, shift = calibration
-    return 1 / (1 + math.exp(-(slope * log_odds(score) + shift)))
+        """The geometric mean of what the coordinates' windows hold, times the probability of presence."""
+        return min(max(geometric_mean(held) * (1.0 if row.presence is None else row.presence), 0.0), 1.0)
 
 
 def geometric_mean(probabilities: Sequence[float]) -> float:

@@ -263,9 +263,6 @@ class GroundingConfig(PreTrainedConfig):
     """0 where boxes are written in other tokens, as words or as patches."""
     vision_feature_layer: int | list[int] = -1
     """Which hidden state of the vision encoder is projected; of several, their features side by side."""
-    score_calibration: list[float] | None = None
-    """Slope and shift of the log odds of a box's score, fitted so that scores say how often boxes are right; None: the
-    score is what the tokens' probabilities make."""
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -289,8 +286,6 @@ class GroundingConfig(PreTrainedConfig):
         check_channels(self.patch_coordinates)
         if self.attention not in ("prefix", "causal"):
             raise ConfigError(f"attention {self.attention!r} is not known: prefix or causal")
-        if (fitted := self.score_calibration) is not None and (len(fitted) != 2 or not fitted[0] > 0):
-            raise ConfigError(f"score_calibration is {fitted}; it is a slope over 0 and a shift")
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", True))
         with attention_kept(self.vision_config, self.text_config):
             super().__post_init__(**kwargs)

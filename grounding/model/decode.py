@@ -99,7 +99,7 @@ class Decoder:
                     f"location_token_id is {self.first} for the model and {self.compiler.first} for its processor: "
                     "load both from one directory"
                 )
-            self.reader = Reader(processor, self.first, self.bins, model.config.score_calibration)
+            self.reader = Reader(processor, self.first, self.bins)
         self.pictures = PictureEncoder(model, processor, self.options.picture_batch)
         self.timing = Timing()
         self._offsets = torch.arange(-WINDOW, WINDOW + 1, device=model.device)

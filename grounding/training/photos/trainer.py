@@ -16,7 +16,6 @@ from transformers import TrainingArguments
 
 from grounding.data.photos.labels import PhotoLabels
 from grounding.data.photos.picture import PhotoPicture
-from grounding.training.calibrating import fit_calibration, scored_boxes
 from grounding.training.collator import SceneStream
 from grounding.training.memory import keep_freed_memory
 from grounding.training.optimizer import MuonWithAdamW
@@ -25,7 +24,6 @@ from grounding.training.photos.batches import MixedCollator, MixedStream, PhotoS
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.losses import PhotoTrainingModel
 from grounding.training.photos.run import PhotoRun, convolutions
-from grounding.training.progress import counted
 from grounding.training.running import forget_prepared
 from grounding.training.same_run import check_same_shape
 from grounding.training.sheets import write_sheet
@@ -161,9 +159,6 @@ def train(config: PhotosConfig) -> Path:
         if number < config.rounds:
             labels = run.label(model, number)
     run_stage(run, SPEAK, model, labels, config.speak_steps)
-    asked = [*watched_photos(run, labels), *SceneStream(run.scenes, HELD_OUT_SEED, config.watched)]
-    shown = counted(asked, len(asked), "asking how far scores are right", "pictures")
-    model.model.config.score_calibration = fit_calibration(*scored_boxes(model.model, run.processor, shown))
     return save_model(model.model, run.processor, config.out / "model")
 
 
