@@ -54,6 +54,7 @@ GIVEN = "the labels that came with the photographs"
 ANSWERED: dict[str, tuple[DecodeOptions, bool]] = {
     "the whole run": (DecodeOptions(max_new_tokens=32), False),
     "its coordinates as the likeliest tokens": (DecodeOptions(max_new_tokens=32, expectation=False), False),
+    "one way to write a box": (DecodeOptions(max_new_tokens=32, ways=1), False),
     "it sees mirror images too": (DecodeOptions(max_new_tokens=32), True),
 }
 """Ways to answer."""

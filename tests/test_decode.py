@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from grounding.errors import ConfigError, InputError, PromptTooLongError
 from grounding.model.building import processor_for
-from grounding.model.decode import WINDOW, Ask, DecodeOptions, Decoder, ModelAnswer, gaps_filled
+from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer, gaps_filled
+from grounding.model.placing import WINDOW, around_mode
 from grounding.result import Region
 from tests import tiny, tiny_kinds
 
@@ -301,13 +302,12 @@ def test_labels_of_several_bytes_stream_whole(tiny_model, processor):
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 60), st.integers(0, 1023), st.integers(0, 1022))
 def test_a_coordinate_stays_in_the_window_and_over_the_blocked_bins(seed, width, center, floor):
-    decoder = Decoder(tiny_model_once(), tiny.processor(), SHORT)
     random = torch.Generator().manual_seed(seed)
     places = torch.arange(1024)
     logits = -0.5 * ((places - center) / width) ** 2 + torch.randn(1024, generator=random)
     logits[: floor + 1] = float("-inf")
     spread = logits.softmax(0)[None]
-    mean, inside = decoder._place(spread)
+    mean, inside = around_mode(spread)
     smooth = torch.nn.functional.avg_pool1d(spread[:, None], 9, 1, 4)[0, 0].masked_fill(spread[0] <= 0, -1)
     assert abs(mean.item() - smooth.argmax().item()) <= WINDOW
     assert mean.item() > floor
@@ -327,7 +327,7 @@ def tiny_model_once():
 def test_two_peaks_give_one_of_them_and_not_the_middle(decoder):
     spread = torch.zeros(1, 1024)
     spread[0, 100:105], spread[0, 800:805] = 0.08, 0.12
-    mean, inside = decoder._place(spread)
+    mean, inside = around_mode(spread)
     assert mean.item() == pytest.approx(802)
     assert inside.item() == pytest.approx(0.6)
 

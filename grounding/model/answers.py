@@ -60,12 +60,20 @@ class Row:
     coordinates: list[float | None] = field(default_factory=list)
     """For each token, the coordinate of 0 to 1 that it stands for, or None for a word."""
     presence: float | None = None
+    open: bool = False
+    """Whether its first box is in the making, and may be one of several."""
+    likelihood: float = 0.0
+    """Logarithm of the first box's, as far as it is written."""
 
     def add(self, token: int, probability: float, coordinate: float | None) -> None:
         """One more token."""
         self.ids.append(token)
         self.probabilities.append(probability)
         self.coordinates.append(coordinate)
+
+    def copy(self) -> Row:
+        """The same, to go on in another way."""
+        return replace(self, ids=[*self.ids], probabilities=[*self.probabilities], coordinates=[*self.coordinates])
 
 
 class PlainReader:
@@ -204,8 +212,8 @@ class Reader(PlainReader):
                 continue
             run.append(place)
             if len(run) == 4:
-                values = _ordered([row.coordinates[at] or 0.0 for at in run])
-                bins = _ordered([row.ids[at] - self.first for at in run])
+                values = ordered([row.coordinates[at] or 0.0 for at in run])
+                bins = ordered([row.ids[at] - self.first for at in run])
                 known.setdefault(bins, (values, self._score(row, [row.probabilities[at] for at in run])))
                 run = []
         return known
@@ -227,7 +235,7 @@ def geometric_mean(probabilities: Sequence[float]) -> float:
     return min(math.prod(probabilities) ** (1 / max(1, len(probabilities))), 1.0)
 
 
-def _ordered(box: Sequence[Any]) -> tuple[Any, ...]:
+def ordered(box: Sequence[Any]) -> tuple[Any, ...]:
     """y1 x1 y2 x2 of any two corners."""
     y1, x1, y2, x2 = box
     return min(y1, y2), min(x1, x2), max(y1, y2), max(x1, x2)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torch.nn import functional as F
 from transformers.cache_utils import DynamicCache
 
 from grounding.errors import ConfigError, InputError, PromptTooLongError
@@ -24,20 +23,21 @@ from grounding.model.automaton import GrammarCompiler
 from grounding.model.building import check_fit
 from grounding.model.cache import RowCache
 from grounding.model.constrain import GrammarLogitsProcessor
+from grounding.model.following import Following
 from grounding.model.modeling import GroundingForConditionalGeneration
 from grounding.model.picture_cache import PictureEncoder, Pictures
+from grounding.model.placing import around_mode
 from grounding.model.prefill import read_behind, read_whole, words_in_front
 from grounding.model.processing import GroundingProcessor
+from grounding.model.ways import Chosen, Ways
 from grounding.result import Region
 
 __all__ = ["Ask", "DecodeOptions", "Decoder", "ModelAnswer", "Timing"]
 
 LOCATIONS = "location"
 """The box language of our location tokens."""
-SMOOTHING = 9
-"""Bins over which mass is summed to find a coordinate's mode: what training spreads over neighbours counts together."""
-WINDOW = 12
-"""Bins on either side of the mode whose mean is the coordinate, and whose mass is its probability."""
+SEARCHED = "locate"
+"""The task whose answers begin with the box that is meant: several ways to write it are followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,17 @@ class DecodeOptions:
     """Coordinates from the window's mean, where locations together outweigh any word; False: the likeliest token."""
     presence_threshold: float = 0.5
     """Boxes are written where the probability that there is something to find is this or more."""
+    ways: int = 4
+    """Ways to write the first box of an answer about places that are followed side by side, where several coordinates
+    may be meant; the box that most of them agree on is kept. 1: always the likeliest coordinate. Of `expectation` only.
+    """
     batch_size: int = 64
     """Rows that are written together."""
     picture_batch: int = 32
     """Views of pictures that are encoded together."""
 
     def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "batch_size", "picture_batch"):
+        for name in ("max_new_tokens", "ways", "batch_size", "picture_batch"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if not 0 <= self.presence_threshold <= 1:
@@ -102,7 +106,6 @@ class Decoder:
             self.reader = Reader(processor, self.first, self.bins)
         self.pictures = PictureEncoder(model, processor, self.options.picture_batch)
         self.timing = Timing()
-        self._offsets = torch.arange(-WINDOW, WINDOW + 1, device=model.device)
 
     # ---- pictures
 
@@ -228,59 +231,45 @@ class Decoder:
         mask: Tensor | None,
         positions: Tensor,
     ) -> Iterator[Row]:
-        """Token by token, dropping rows that have ended."""
+        """Token by token, dropping rows that have ended. A row whose first box may be meant in several ways comes out
+        when that box is whole."""
         end, limits = self.processor.ids[2], None
         if self.compiler is not None:
             limits = GrammarLogitsProcessor(
                 [ask.grammar for ask in asks], self.compiler, presence_threshold=self.options.presence_threshold
             )
         start = time.perf_counter()
-        tokens, probabilities, coordinates = self._choose(limits.apply(logits) if limits else logits)
+        state = Following(cache, mask, positions, limits)
+        allowed = limits.apply(logits) if limits else logits
+        ways = Ways(self.first, self.bins, self.options.ways if self.compiler and self.options.expectation else 1)
+        for row, ask in zip(rows, asks, strict=True):
+            row.open = ways.most > 1 and ask.task == SEARCHED
+        chosen = self._choose(allowed)
         if limits is not None and limits.present is not None:
             for row, present in zip(rows, limits.present.tolist(), strict=True):
                 row.presence = None if present != present else present
         while True:
-            for row, token, probability, coordinate in zip(rows, tokens, probabilities, coordinates, strict=True):
+            rows, chosen = ways.branch(rows, allowed, chosen, state)
+            for row, token, probability, coordinate in zip(rows, *chosen, strict=True):
                 row.add(token, probability, coordinate)
-            self.timing.tokens += len(rows)
+            self.timing.tokens += len({row.place for row in rows})
             self._note("decode", start)
-            yield from rows
-            going = [number for number, row in enumerate(rows) if row.ids[-1] != end and len(row.ids) < row.room]
+            kept = ways.settled(rows)
+            yield from (rows[number] for number in kept if not rows[number].open)
+            going = [n for n in kept if rows[n].ids[-1] != end and len(rows[n].ids) < rows[n].room]
             if not going:
                 return
             start = time.perf_counter()
             if limits is not None:
-                limits.advance(tokens)
+                limits.advance(chosen[0])
             if len(going) < len(rows):
                 going = gaps_filled(going)
-                kept = torch.tensor(going, device=positions.device)
-                if isinstance(cache, RowCache):
-                    cache.select(going)
-                else:
-                    cache.batch_select_indices(kept)
-                mask = None if mask is None else mask[kept]
-                positions = positions[kept]
-                if limits is not None:
-                    limits.select(going)
+                state.select(going)
                 rows = [rows[number] for number in going]
-            if mask is not None:
-                mask = F.pad(mask, (0, 1), value=1)
-            logits = (
-                self.model(
-                    input_ids=torch.tensor([[row.ids[-1]] for row in rows], device=positions.device),
-                    past_key_values=cache,
-                    attention_mask=mask,
-                    position_ids=positions[:, None],
-                    use_cache=True,
-                    logits_to_keep=1,
-                )
-                .logits[:, -1]
-                .float()
-            )
-            positions = positions + 1
-            tokens, probabilities, coordinates = self._choose(limits.apply(logits) if limits else logits)
+            allowed = state.step(self.model, [row.ids[-1] for row in rows])
+            chosen = self._choose(allowed)
 
-    def _choose(self, scores: Tensor) -> tuple[list[int], list[float], list[float | None]]:
+    def _choose(self, scores: Tensor) -> Chosen:
         """Of allowed scores (B, V): each row's token, its probability, and the coordinate it stands for, if any."""
         first, bins = self.first, self.bins
         probabilities = scores.softmax(1)
@@ -299,24 +288,12 @@ class Decoder:
             placed = (token >= first) & (token < first + bins)
         if not bool(placed.any()):
             return token.tolist(), best.tolist(), [None] * len(scores)
-        mean, inside = self._place(spread) if self.options.expectation else ((token - first).float(), best)
+        mean, inside = around_mode(spread) if self.options.expectation else ((token - first).float(), best)
         bin_ = mean.round().long().clamp(0, bins - 1)
         tokens = torch.where(placed, first + bin_, token).tolist()
         probability = torch.where(placed, inside / mass.clamp_min(1e-12), best).clamp_max(1.0).tolist()
         coordinates = (mean / (bins - 1)).tolist()
         return tokens, probability, [c if p else None for c, p in zip(coordinates, placed.tolist(), strict=True)]
-
-    def _place(self, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """Of probabilities over bins (B, 1024): (B,) the mean, in bins, of the window around the mode, and its mass."""
-        bins = self.bins
-        summed = F.avg_pool1d(spread[:, None], SMOOTHING, 1, SMOOTHING // 2)[:, 0]
-        mode = summed.masked_fill(spread <= 0, -1).argmax(1)
-        near = mode[:, None] + self._offsets.to(spread.device)
-        window = spread.gather(1, near.clamp(0, bins - 1)) * ((near >= 0) & (near < bins))
-        inside = window.sum(1).clamp_min(1e-12)
-        mean = (window * near).sum(1) / inside
-        allowed = spread.gather(1, mean.round().long().clamp(0, bins - 1)[:, None])[:, 0] > 0
-        return torch.where(allowed, mean, mode.float()), inside
 
     def _room(self, image_tokens: int, prompt: Sequence[int], ask: Ask) -> int:
         """How many tokens an answer may have behind this picture and prompt. Raises PromptTooLongError."""
