@@ -162,7 +162,8 @@ class PhotoRun:
         return read_labels(file)
 
     def _published(self) -> Judge:
-        network = start_eyes(self.config).eval()
+        network: Any = start_eyes(self.config).eval()
+        network = network.to(memory_format=torch.channels_last)  # a fifth faster, in bfloat16 on a processor
         sizes = [max(32, round(share * self.config.image_size / 32) * 32) for share in JUDGED_AT]
         bf16 = self.config.bf16
         return lambda pictures: detect_published(network, self.names, pictures, sizes=sizes, bf16=bf16)
