@@ -1,5 +1,5 @@
 # Everything a person or CI types. Each target sets up what it needs; the second time that costs nothing.
-#   make demo        three questions to a drawn picture; prints where the answer lies
+#   make demo        questions to a photograph and to a drawn scene; prints where the answers lie
 #   make app         the web demo, at http://127.0.0.1:7860; APP="--port 8000" gives it options
 #   make test        the tests, without the slow ones
 #   make test-slow   the slow ones
@@ -17,6 +17,7 @@ PY          := $(VENV)/bin/python
 READY       := $(VENV)/.ready
 OUT         ?= out
 
+PHOTO       := docs/examples/cat.jpg
 SCENE       := docs/examples/scene.png
 
 .PHONY: app axe demo test test-slow train-llava-mini browser check format clean venv
@@ -51,8 +52,9 @@ axe:
 
 demo: $(READY)
 	@mkdir -p $(OUT)
-	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a purple whale" --out $(OUT)/demo.png
-	@echo "the picture lies at $(abspath $(OUT)/demo.png)"
+	@$(PY) -m grounding ground $(PHOTO) "the cat" "the brown cat" "a bus" --out $(OUT)/photo.png
+	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a purple whale" --out $(OUT)/scene.png
+	@echo "the pictures lie at $(abspath $(OUT)/photo.png) and $(abspath $(OUT)/scene.png)"
 
 # a process for each core and a core for each process, which takes the files of tests one by one
 test: $(READY) browser axe

@@ -32,7 +32,8 @@ from .settings import Settings
 HERE = Path(__file__).resolve().parent
 KINDS = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 MANUAL = HERE.parent / "docs" / "api.md"
-EXAMPLES = sorted((HERE / "examples").glob("*.png"))
+PICTURE_KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
+EXAMPLES = sorted(path for path in (HERE / "examples").iterdir() if path.suffix in PICTURE_KINDS)
 UPLOADS_KEPT_S = 600.0
 """An API caller's file is removed so many seconds after it came."""
 UPLOADS_ROOM_BYTES = 1_000_000_000
@@ -206,7 +207,9 @@ def add_page(web: FastAPI, rooms: Rooms) -> None:
 
     @web.get("/examples/{number}")
     def example(number: int) -> Response:
-        return _file(EXAMPLES[number], "image/png") if number < len(EXAMPLES) else Response(status_code=404)
+        if number >= len(EXAMPLES):
+            return Response(status_code=404)
+        return _file(EXAMPLES[number], PICTURE_KINDS[EXAMPLES[number].suffix])
 
 
 def _file(path: Path, kind: str) -> Response:

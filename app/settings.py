@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHIPPED = "grounding-scenes"
+SHIPPED = "grounding-photos"
 """How the shipped model is called on the page and on the command line."""
 
 

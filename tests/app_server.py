@@ -87,7 +87,7 @@ def running() -> str:
     folder = tempfile.mkdtemp()
     script = Path(folder) / "second.jsonl"
     script.write_text("".join(json.dumps(line) + "\n" for line in SCRIPT))
-    started = _begun("--model", "grounding-scenes", "--model", f"scripted:{script}", "--workers", "2")
+    started = _begun("--model", "grounding-photos", "--model", f"scripted:{script}", "--workers", "2")
     _strict()  # most of a start is imports: the two do them side by side
     return _address(*started)
 

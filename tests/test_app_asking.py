@@ -18,8 +18,8 @@ COUNT = {"task": "count", "phrase": "stars"}
 
 @pytest.fixture(scope="module")
 def models():
-    made = Models(["grounding-scenes"], workers=2)
-    made.open("grounding-scenes")
+    made = Models(["grounding-photos"], workers=2)
+    made.open("grounding-photos")
     return made
 
 
@@ -31,31 +31,31 @@ def scene():
 def test_stopping_ends_the_answer_and_frees_its_worker(models, scene):
     asking = Asking(models, 60)
     for _ in range(4):  # twice as often as there are workers
-        events = asking.events(scene, COUNT, "grounding-scenes", "mine")
+        events = asking.events(scene, COUNT, "grounding-photos", "mine")
         assert next(events)["kind"] == "region"
         assert asking.stop("mine")
         assert list(events) == [{"kind": "problem", "message": "Stopped.", "stopped": True}]
     assert not asking.stop("mine")
-    assert [e["kind"] for e in asking.events(scene, COUNT, "grounding-scenes")] == ["region"] * 3 + ["answer"]
+    assert [e["kind"] for e in asking.events(scene, COUNT, "grounding-photos")] == ["region"] * 3 + ["answer"]
 
 
 def test_page_that_goes_away_frees_its_worker(models, scene):
     asking = Asking(models, 60)
     for _ in range(4):
-        events = asking.events(scene, COUNT, "grounding-scenes", "gone")
+        events = asking.events(scene, COUNT, "grounding-photos", "gone")
         next(events)
         events.close()
-    assert list(asking.events(scene, COUNT, "grounding-scenes"))[-1]["kind"] == "answer"
+    assert list(asking.events(scene, COUNT, "grounding-photos"))[-1]["kind"] == "answer"
 
 
 def test_answer_is_cut_at_its_time(models, scene):
-    (event,) = Asking(models, 1e-6).events(scene, COUNT, "grounding-scenes")
+    (event,) = Asking(models, 1e-6).events(scene, COUNT, "grounding-photos")
     assert "longer than" in event["message"]
 
 
 def test_model_that_is_being_loaded_holds_nobody_up(monkeypatch, scene):
-    both, begun, go_on = Models(["grounding-scenes", "slow"], workers=1), threading.Event(), threading.Event()
-    both.open("grounding-scenes")
+    both, begun, go_on = Models(["grounding-photos", "slow"], workers=1), threading.Event(), threading.Event()
+    both.open("grounding-photos")
 
     def slowly(_):
         begun.set()
@@ -66,7 +66,7 @@ def test_model_that_is_being_loaded_holds_nobody_up(monkeypatch, scene):
     loading = threading.Thread(target=both.open, args=("slow",))
     loading.start()
     begun.wait(60)
-    *_, last = Asking(both, 60).events(scene, COUNT, "grounding-scenes")
+    *_, last = Asking(both, 60).events(scene, COUNT, "grounding-photos")
     assert last["kind"] == "answer"
     assert loading.is_alive()
     go_on.set()
@@ -75,10 +75,10 @@ def test_model_that_is_being_loaded_holds_nobody_up(monkeypatch, scene):
 
 def test_long_answer_does_not_hold_up_another(models, scene):
     asking = Asking(models, 60)
-    long = asking.events(scene, COUNT, "grounding-scenes")
+    long = asking.events(scene, COUNT, "grounding-photos")
     next(long)  # and nobody takes the rest for now
     start = time.perf_counter()
-    quick = list(asking.events(scene, {"task": "describe", "point": (313, 115)}, "grounding-scenes"))
+    quick = list(asking.events(scene, {"task": "describe", "point": (313, 115)}, "grounding-photos"))
     assert quick[-1]["answer"]["text"] == "medium red star"
     assert time.perf_counter() - start < 20
     assert len(list(long)) == 3
@@ -87,11 +87,11 @@ def test_long_answer_does_not_hold_up_another(models, scene):
 def test_answers_at_the_same_time_are_those_one_after_the_other(models):
     pictures = [grounding.open_image(path) for path in sorted((SCENE.parents[2] / "app/examples").glob("*.png"))]
     asking, seen = Asking(models, 60), {}
-    alone = [list(asking.events(p, {"task": "caption"}, "grounding-scenes"))[-1]["answer"]["text"] for p in pictures]
+    alone = [list(asking.events(p, {"task": "caption"}, "grounding-photos"))[-1]["answer"]["text"] for p in pictures]
 
     def one(number):
         seen[number] = [
-            list(asking.events(pictures[number], {"task": "caption"}, "grounding-scenes"))[-1]["answer"]["text"]
+            list(asking.events(pictures[number], {"task": "caption"}, "grounding-photos"))[-1]["answer"]["text"]
             for _ in range(3)
         ]
 
@@ -135,10 +135,10 @@ def test_it_listens_on_this_machine_alone_unless_told(monkeypatch):
 
 
 def test_users_see_no_path_of_this_machine(tmp_path):
-    names = ["grounding-scenes", f"scripted:{tmp_path}/a.jsonl", str(tmp_path), "org/name", "openai:gpt-4o"]
+    names = ["grounding-photos", f"scripted:{tmp_path}/a.jsonl", str(tmp_path), "org/name", "openai:gpt-4o"]
     shown = shown_names([*names, f"scripted:{tmp_path}/b/a.jsonl"])
     assert list(shown) == [
-        "grounding-scenes", "scripted:a.jsonl", tmp_path.name, "org/name", "openai:gpt-4o", "scripted:a.jsonl (2)",
+        "grounding-photos", "scripted:a.jsonl", tmp_path.name, "org/name", "openai:gpt-4o", "scripted:a.jsonl (2)",
     ]  # fmt: skip
     assert list(shown.values())[:5] == names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from grounding.training.evaluate import BARS
-from grounding.training.photos.card import write_card
+from grounding.training.photos.card import apart, write_card
 from grounding.training.photos.config import PhotosConfig
 
 
@@ -72,3 +73,11 @@ def test_a_missed_bar_is_said(finished: tuple[Path, Path]) -> None:
     text = write_card(run, run / "card.json", out, run / "photos.md").read_text()
     assert "ordinals: 0.500, asked for >= 0.80" in text
     assert "## What each choice is worth" not in text
+
+
+def test_names_beside_a_curve_stand_clear_of_each_other_and_below_the_top() -> None:
+    heights = apart([60.0, 88.0, 89.0, 97.0, 98.0, 99.0])
+    assert heights[0] == 60
+    assert heights[-1] == 100
+    assert min(b - a for a, b in itertools.pairwise(heights)) >= 4.5
+    assert apart([]) == []

@@ -20,7 +20,7 @@ def folder(tmp_path):
 def test_facts_are_those_of_the_model_as_it_was_loaded(folder):
     model = grounding.load(device="cpu")
     facts = facts_of(model, data(folder)[0], weights_fingerprint(None), {"max_new_tokens": 64})
-    assert (facts.name, facts.codec, facts.rounding) == ("grounding-scenes", "location", "official")
+    assert (facts.name, facts.codec, facts.rounding) == ("grounding-photos", "location", "official")
     assert facts.prompt == "locate thing 0 of 0"
     assert len(facts.options["weights"]) == 12
     assert {name: facts.options[name] for name in ("device", "dtype", "max_new_tokens")} == {

@@ -12,7 +12,8 @@ export const MODES = [
 
 /** Phrases that make sense for each example picture, by its name. */
 export const TRIES = {
-  shapes: { find: ["the red star", "the star left of the mushroom", "all of the stars", "a purple whale"], detect: ["star, heart", "house, fish, mushroom"], count: ["stars", "red things"], segment: ["the green house", "the purple pentagon"] },
-  cars: { find: ["the red cars", "the purple cloud", "the smallest car", "a yellow moon"], detect: ["car, flower", "cloud, car, flower"], count: ["cars", "flowers"], segment: ["the purple cloud", "the large red car"] },
-  mushrooms: { find: ["the pink heart", "the yellow fish", "all of the mushrooms", "a blue boat"], detect: ["mushroom, fish", "umbrella, heart"], count: ["mushrooms", "fish"], segment: ["the pink heart", "the orange umbrella"] },
+  shapes: { find: ["the red star", "the star left of the mushroom", "all of the stars", "a purple whale"], detect: ["star", "pentagon, fish"], count: ["stars", "red things"], segment: ["the purple pentagon", "the red star"] },
+  cars: { find: ["the purple cloud", "the smallest car", "a yellow moon"], detect: ["car, flower"], count: ["cars", "flowers"], segment: ["the purple cloud", "the large red car"] },
+  mushrooms: { find: ["the pink heart", "the yellow fish", "a blue boat"], detect: ["mushroom, fish"], count: ["fish"], segment: ["the orange umbrella"] },
+  cat: { find: ["the cat", "the brown cat", "a bus"], detect: ["cat"], count: ["cats"], segment: [] },
 };

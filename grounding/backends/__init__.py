@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Where the model lies that this package ships."""
-SHIPPED = "grounding-scenes"
+SHIPPED = "grounding-photos"
 """What its answers call it."""
 
 

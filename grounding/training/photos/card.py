@@ -67,12 +67,10 @@ def draw_curve(log: Sequence[Mapping[str, Any]], path: Path) -> None:
             steps, values = zip(*known, strict=True)
             axes.plot(steps, values, color=color, linewidth=1.8, marker="o", markersize=3)
             ends.append((values[-1], steps[-1], name, color))
-    last = float("-inf")
-    for value, step, name, color in sorted(ends):
-        last = max(value, last + 4.5)  # names stand clear of each other
+    for height, (value, step, name, color) in zip(apart([end[0] for end in sorted(ends)]), sorted(ends), strict=True):
         axes.annotate(
             f"{name}  {value:.0f}",
-            (step, last),
+            (step, height),
             xytext=(8, 0),
             textcoords="offset points",
             color=color,
@@ -88,6 +86,17 @@ def draw_curve(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def apart(values: Sequence[float], gap: float = 4.5, most: float = 100.0) -> list[float]:
+    """Heights for names beside rising values, near them, `gap` or more from each other and up to `most`."""
+    heights: list[float] = []
+    for value in values:
+        heights.append(max(value, heights[-1] + gap) if heights else value)
+    for place in range(len(heights) - 1, -1, -1):
+        heights[place] = min(heights[place], most)
+        most = heights[place] - gap
+    return heights
 
 
 def write_card(
@@ -107,7 +116,7 @@ def write_card(
     hours, rate = training_time(log)
     stories = [
         _what_it_is(out, config),
-        "## On photographs\n\n" + tables.read_text(encoding="utf-8").strip().replace("\n## ", "\n### "),
+        "## On photographs\n\n" + _text(tables).replace("## ", "### "),
         DISCLOSED.get(config["eyes"], ""),
         "## On drawn scenes\n\n" + _scenes(columns, missed),
         *(f"## {title}\n\n{_text(file)}" for title, file in _optional(ablations, times) if file is not None),
@@ -165,7 +174,7 @@ def _scenes(columns: Mapping[str, Any], missed: Sequence[str]) -> str:
     n = next(iter(next(iter(columns.values()))["attribute"].values())).n
     others = min(next(iter(table["attribute"].values())).n for table in columns.values())
     verdict = "Every bar is met." if not missed else "Bars that are missed:\n\n" + "\n".join(f"- {m}" for m in missed)
-    return f"""{n} samples a line on scenes with fresh seeds (other columns: {others}), greedy, within the grammar; 95 %
+    return f"""{n} samples a line on scenes with fresh seeds (other columns: {others}), within the grammar; 95 %
 intervals over pictures. "Held-out style": backgrounds and a fill never trained on. "Held-out pairs": the thing asked
 for is a colour and a shape never trained on together. Made by `python -m grounding.training.evaluate --model
 grounding/weights --n {n} --sprites STICKERS --out card.json`.
