@@ -36,7 +36,7 @@ def test_model_looked_at_each_star_while_it_wrote_its_box(model, scene):
     question = Question("count", phrase="stars")
     answer = model.ask(scene, question)
     side, patch = model.patch_grid
-    assert (side, patch) == (14, 16)
+    assert (side, patch) == (14, 32)
     for number, region in enumerate(answer.regions):
         heat = model.look(scene, question, answer, number)
         assert heat.shape == (side, side)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from torch import Tensor
 
 from grounding.backends.base import Answer, Grounder, Question, Request
 from grounding.backends.hub import pick_device, pick_dtype, quiet_transformers
@@ -20,10 +21,10 @@ from grounding.codecs.location import NOTHING, SEPARATOR
 from grounding.errors import BackendError, CheckpointError, ConfigError, InputError
 from grounding.images import Canvas, open_image
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
-from grounding.model.answers import Row
 from grounding.model.decode import Ask, DecodeOptions, Decoder, ModelAnswer
 from grounding.model.looking import attention_over_patches, coordinate_places
 from grounding.model.processing import CROSS_ATTENTION
+from grounding.model.ways import Chosen
 from grounding.result import Grounding, Problem, Region
 
 FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
@@ -111,7 +112,7 @@ class Native(Grounder):
         return Native(self.name, self.model, self.processor, self.decoder.options, constrained=self.constrained)
 
     def watch(self, each_token: Callable[[], None] | None) -> None:
-        """From now on `each_token` is called after every token written; what it raises ends the answer."""
+        """From now on `each_token` is called at every token that is written; what it raises ends the answer."""
         self.decoder.each_token = each_token
 
     @property
@@ -218,11 +219,10 @@ class _Watched(Decoder):
 
     each_token: Callable[[], None] | None = None
 
-    def _steps(self, asks: Sequence[Ask]) -> Iterator[Row]:
-        for row in super()._steps(asks):
-            if self.each_token is not None:
-                self.each_token()
-            yield row
+    def _choose(self, scores: Tensor) -> Chosen:
+        if self.each_token is not None:
+            self.each_token()
+        return super()._choose(scores)
 
 
 def _answer(written: ModelAnswer) -> Answer:
