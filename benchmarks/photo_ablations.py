@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -18,11 +19,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
 
 from grounding.data.photos.labels import read_labels
 from grounding.data.photos.picture import PhotoPicture
 from grounding.metrics.base import Figure
-from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
+from grounding.model import GroundingForConditionalGeneration, GroundingImageProcessor, GroundingProcessor
 from grounding.model.decode import DecodeOptions
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.run import PhotoRun
@@ -47,8 +50,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "EfficientNet-Lite0's features": {"eyes": "lite0", "image_size": 224},
 }
 """Name of each change to the settings that it makes."""
-SEEN_ALIKE = ("conv_lr", "proposals", "eyes", "image_size")
-"""Settings that a finished seeing can be gone on from only where they are the same."""
+SEEN_ALIKE = ("proposals", "eyes")
+"""Settings that a finished seeing can be gone on from only where they are the same. Of `conv_lr` it can: features are
+then tuned while the decoder is asked; of another size too, with the table of the places of patches resized."""
 COLUMNS = {EVERYTHING: "one box, Acc@0.5", "side": "by side", "color": "by colour", "relation": "by relation"}
 GIVEN = "the labels that came with the photographs"
 ANSWERED: dict[str, tuple[DecodeOptions, bool]] = {
@@ -75,17 +79,47 @@ def changed(config: PhotosConfig, run: Path, name: str, steps: int, out: Path) -
     other = replace(config, **{"rounds": 1, **change}, out=folder, speak_steps=steps, eval_every=10**6)
     folder.mkdir(parents=True, exist_ok=True)
     if other.eyes == config.eyes and not (folder / "labels-0.jsonl").exists():
-        for part in KEPT[other.image_size != config.image_size :]:  # a processor is of one size
+        for part in KEPT:
             copy(run / part, folder / part)
+        if other.image_size != config.image_size:
+            resize_processor(folder / "processor", other)
         if name == GIVEN:
             shutil.copy(config.photos / "detections.jsonl", folder / "labels-0.jsonl")
         last = f"see-{config.rounds}"
         if all(getattr(other, key) == getattr(config, key) for key in SEEN_ALIKE) and name != GIVEN:
-            (folder / "see-1").mkdir()
-            shutil.copy(run / last / "finished.safetensors", folder / "see-1" / "finished.safetensors")
             labels = run / f"labels-{config.rounds - 1}.jsonl"
             shutil.copy(labels, folder / "labels-0.jsonl")
+            seeing = run / last / "finished.safetensors"
+            if other.image_size != config.image_size:
+                seeing = resized_seeing(seeing, other)
+            for number in range(1, other.rounds + 1):  # a second round labels anew, and sees no longer than the others
+                (folder / f"see-{number}").mkdir()
+                shutil.copy(seeing, folder / f"see-{number}" / "finished.safetensors")
     return train(other)
+
+
+def resize_processor(folder: Path, config: PhotosConfig) -> None:
+    """Make a processor in place one of the configuration's size; its tokens stay."""
+    tokenizer = GroundingProcessor.from_pretrained(folder).tokenizer
+    grid = config.image_size // 32
+    GroundingProcessor(GroundingImageProcessor(config.image_size), tokenizer, grid * grid).save_pretrained(folder)
+
+
+def resized_seeing(finished: Path, config: PhotosConfig) -> Path:
+    """A file in the configuration's folder: what `finished` has learned, in a model of another picture size."""
+    model = PhotoRun(config).build()
+    learned, fits = load_file(finished), model.state_dict()
+    place = learned["model.vision.first.position"]
+    sides = [math.isqrt(table.shape[1]) for table in (place, fits["model.vision.first.position"])]
+    table = place.unflatten(1, (sides[0], sides[0])).permute(0, 3, 1, 2)
+    table = F.interpolate(table, size=(sides[1], sides[1]), mode="bicubic", align_corners=False)
+    learned["model.vision.first.position"] = table.flatten(2).transpose(1, 2)
+    for name, tensor in learned.items():
+        if tensor.shape == fits[name].shape:  # the decoder's table of positions stays as the model's start resized it
+            fits[name] = tensor
+    file = config.out / "seeing.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in fits.items()}, file)
+    return file
 
 
 def folder_name(name: str) -> str:

@@ -75,6 +75,23 @@ def test_a_missed_bar_is_said(finished: tuple[Path, Path]) -> None:
     assert "## What each choice is worth" not in text
 
 
+def test_a_run_that_went_on_from_another_tells_of_both(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    before, out = finished
+    run = tmp_path / "second"
+    run.mkdir()
+    settings = json.loads((before / "run.json").read_text())
+    settings["config"]["see_steps"] = 1
+    (run / "run.json").write_text(json.dumps(settings))
+    later = [{"stage": "speak", "step": step, "time": 10**6 + step, "eval_photo_all": 0.7} for step in (20, 50)]
+    (run / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in later))
+    path = write_card(run, before / "card.json", out, before / "photos.md", before=before)
+    assert [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()] == [40, 30, 60, 80, 110]
+    text = " ".join(path.read_text().split())
+    assert "110 steps of asking" in text
+    assert "anew after step 60" in text
+    assert "2 rounds of 40 steps" in text
+
+
 def test_names_beside_a_curve_stand_clear_of_each_other_and_below_the_top() -> None:
     heights = apart([60.0, 88.0, 89.0, 97.0, 98.0, 99.0])
     assert heights[0] == 60

@@ -1,8 +1,9 @@
 """Owns the card of a model of photographs: a finished run's recipe, its figures and its curve, beside the weights.
 
 `python -m grounding.training.photos.card --run RUN --figures card.json --tables photos.md --ablations ablations.md
---times latency.md --out grounding/weights`: the figures of drawn scenes are those that `grounding.training.evaluate`
-wrote; the tables those of `eval.photos`, of `benchmarks/photo_ablations.py` and of `benchmarks/latency.py`.
+--times latency.md --out grounding/weights`; with `--before RUN`, an earlier run from whose end this one went on. The
+figures of drawn scenes are those that `grounding.training.evaluate` wrote; the tables those of `eval.photos`, of
+`benchmarks/photo_ablations.py` and of `benchmarks/latency.py`.
 """
 
 from __future__ import annotations
@@ -100,19 +101,29 @@ def apart(values: Sequence[float], gap: float = 4.5, most: float = 100.0) -> lis
 
 
 def write_card(
-    run: Path, figures: Path, out: Path, tables: Path, ablations: Path | None = None, times: Path | None = None
+    run: Path,
+    figures: Path,
+    out: Path,
+    tables: Path,
+    ablations: Path | None = None,
+    times: Path | None = None,
+    before: Path | None = None,
 ) -> Path:
     """`README.md` in `out`, where the finished weights already lie; its path. Curve, log and settings beside it.
 
-    What was changed by hand, or is to be said besides, stands in the run's `changes.md`, where there is one.
+    `before`: the folder of an earlier run from whose end this one went on; its log comes first. What was changed by
+    hand, or is to be said besides, stands in the run's `changes.md`, where there is one.
     """
-    log = read_log(run / "log.jsonl")
     settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
     config, versions = settings["config"], settings["versions"]
+    log = read_log(run / "log.jsonl")
+    earlier = read_log(before / "log.jsonl") if before is not None else []
+    seeing = config if before is None else json.loads((before / "run.json").read_text(encoding="utf-8"))["config"]
+    begun = last_asked(earlier)
+    log = [*earlier, *({**entry, "step": entry["step"] + begun} if _asking(entry) else entry for entry in log)]
     columns = read_figures(figures)
     missed = missed_bars(next(iter(columns.values())))
-    spoken = [entry for entry in log if entry.get("stage", SPEAK) == SPEAK]
-    last = max(spoken, key=lambda entry: entry["step"])
+    spoken = [entry for entry in log if _asking(entry)]
     hours, rate = training_time(log)
     stories = [
         _what_it_is(out, config),
@@ -120,7 +131,7 @@ def write_card(
         DISCLOSED.get(config["eyes"], ""),
         "## On drawn scenes\n\n" + _scenes(columns, missed),
         *(f"## {title}\n\n{_text(file)}" for title, file in _optional(ablations, times) if file is not None),
-        _training(config, versions, last["step"], hours, rate),
+        _training({**config, "see_steps": seeing["see_steps"]}, versions, last_asked(log), begun, hours, rate),
         _text(run / "changes.md") if (run / "changes.md").is_file() else "",
         "![right answers while the asking was trained](curve.png)",
     ]
@@ -135,6 +146,15 @@ def write_card(
     with whole_file(path) as stream:
         stream.write("\n\n".join(story for story in stories if story) + "\n")
     return path
+
+
+def _asking(entry: Mapping[str, Any]) -> bool:
+    return entry.get("stage", SPEAK) == SPEAK
+
+
+def last_asked(log: Sequence[Mapping[str, Any]]) -> int:
+    """The last step of asking that a log tells of."""
+    return max((int(entry["step"]) for entry in log if _asking(entry)), default=0)
 
 
 def _what_it_is(out: Path, config: Mapping[str, Any]) -> str:
@@ -184,11 +204,14 @@ grounding/weights --n {n} --sprites STICKERS --out card.json`.
 {verdict}"""
 
 
-def _training(config: Mapping[str, Any], versions: Mapping[str, Any], steps: int, hours: float, rate: float) -> str:
+def _training(
+    config: Mapping[str, Any], versions: Mapping[str, Any], steps: int, begun: int, hours: float, rate: float
+) -> str:
     rounds = config["rounds"]
     seeing = f"{config['see_steps']:,} steps" if rounds == 1 else f"{rounds} rounds of {config['see_steps']:,} steps"
     anew = "" if rounds == 1 else ", behind each but the last of which all photographs were labelled anew"
     frozen = "rested" if not config["conv_lr"] else f"learned at {config['conv_lr']}"
+    rise = "steps of warm-up" if not begun else f"steps of warm-up at the start and anew after step {begun:,}"
     precision = ", in bfloat16" if config["bf16"] else ""
     return f"""## Training
 
@@ -197,7 +220,7 @@ new encoder alone{anew}: what each patch shows. Then {steps:,} steps of asking, 
 {config["scene_share"]:.0%} of them drawn scenes, with up to {config["phrases"]} phrases of each picture in one row.
 {hours:.1f} hours in all{precision}, {rate:.0f} pictures a second (median). The published convolutions {frozen}. Muon
 for the blocks ({config["matrix_lr"]}), AdamW for the rest ({config["other_lr"]}), times {config["speak_share"]} when
-asking; {config["warmup_steps"]} steps of warm-up, the last {config["decay"]:.0%} of each stage falling to zero; soft
+asking; {config["warmup_steps"]} {rise}, the last {config["decay"]:.0%} of each part falling to zero; soft
 coordinates of {config["location_sigma"]} bins. Seed {config["seed"]}; python {versions["python"]}, torch
 {versions["torch"]}, transformers {versions["transformers"]}. `log.jsonl` has what the run was watched by, `run.json`
 every setting, the mixture of questions is `grounding.data.photos.questions.MIXTURE`."""
@@ -215,8 +238,9 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True, help=about)
     parser.add_argument("--ablations", type=Path, help="by benchmarks/photo_ablations.py")
     parser.add_argument("--times", type=Path, help="by benchmarks/latency.py, as Markdown")
+    parser.add_argument("--before", type=Path, help="an earlier run from whose end this one went on")
     args = parser.parse_args()
-    print(write_card(args.run, args.figures, args.out, args.tables, args.ablations, args.times))
+    print(write_card(args.run, args.figures, args.out, args.tables, args.ablations, args.times, args.before))
 
 
 if __name__ == "__main__":
