@@ -14,6 +14,7 @@ from grounding.metrics.absent import BY_SCORE, FALSE_POSITIVES
 from grounding.metrics.base import Calibration, Column, Figure, Scores
 from grounding.metrics.calibration import calibration_of
 from grounding.metrics.intervals import Difference, ratio_differences, ratio_figures
+from grounding.metrics.judging import EMPTY, state_of
 from grounding.score.dispatch import Scored
 
 ACCURACY, OVERLAP = "acc@0.5", "mean IoU"
@@ -44,6 +45,8 @@ GROUPS = (
     *(Group(f"all {title}", tuple(f"{name}_{split}" for split in _SPLITS[name])) for name, title in _NAMES.items()),
     Group("all three", FAMILY),
 )
+ALL = Group("all", ())
+"""The only column, where no line names a split of the three data sets."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class Answered:
         splits = [row.meta.get("split") for row in self.scored.predictions.rows]
         return np.array([not group.splits or split in group.splits for split in splits], bool)
 
+    @property
+    def groups(self) -> list[Group]:
+        """Those that any of its questions belong to, the widest last."""
+        return [group for group in GROUPS if self.within(group).any()] or [ALL]
+
     def figures(self, group: Group) -> dict[str, Figure]:
         """Accuracy and mean IoU of the group's questions, with intervals over its pictures."""
         chosen = self.within(group)
@@ -78,8 +86,8 @@ class Answered:
 
     @property
     def calibration(self) -> Calibration | None:
-        """Of the scores of its boxes for the expressions of all three data sets; None where it gives no scores."""
-        chosen = self.within(GROUPS[-1]).tolist()
+        """Of the scores of its boxes for the expressions of the widest group; None where it gives no scores."""
+        chosen = self.within(self.groups[-1]).tolist()
         answers = [
             (verdict.score, verdict.value > 0)
             for verdict, counts in zip(self.scored.measured.verdicts, chosen, strict=True)
@@ -89,9 +97,9 @@ class Answered:
 
     @property
     def silent(self) -> Figure:
-        """The share of expressions with something to find that it gives no box for."""
-        chosen = self.within(GROUPS[-1]) & np.array([bool(case.truth.regions) for case in self.scored.cases], bool)
-        none = [not (case.answer and case.answer.regions) for case in self.scored.cases]
+        """The share of expressions with something to find of which it says that there is nothing."""
+        chosen = self.within(self.groups[-1]) & np.array([bool(case.truth.regions) for case in self.scored.cases], bool)
+        none = [state_of(case) == EMPTY for case in self.scored.cases]
         column = Column.mean(none, among=chosen)
         return ratio_figures({"none": column.within(chosen)}, self.scored.pictures)["none"]
 
@@ -107,7 +115,7 @@ def _pictures(scored: Scored, chosen: NDArray[np.bool_]) -> list[str]:
 
 def tables(models: Sequence[Answered]) -> list[Table]:
     """All of them; the first model is the one that the others stand beside."""
-    groups = [group for group in GROUPS if models[0].within(group).any()]
+    groups = models[0].groups
     made = [_by_split("Acc@0.5 on photographs", ACCURACY, models, groups, published=True)]
     made.append(_by_split("Mean IoU on photographs", OVERLAP, models, groups))
     if len(models) > 1:
@@ -164,18 +172,21 @@ def _besides(models: Sequence[Answered]) -> Table:
     rows = []
     for model in models:
         calibration, absent, objects = model.calibration, model.absent, model.objects
-        sure = absent.groups.get(BY_SCORE, {}).get(SURE, {}) if absent else {}
+        boxed = absent.figures.get(FALSE_POSITIVES) if absent else None
+        sure = absent.groups.get(BY_SCORE, {}).get(SURE, {}).get(FALSE_POSITIVES) if absent else None
+        if sure is None and boxed is not None and boxed.value == 0:
+            sure = boxed  # no false box, so none of any score
         cells = [
             percent(model.silent),
             NOTHING if calibration is None else f"{100 * calibration.ece:.1f}",
-            percent(absent.figures.get(FALSE_POSITIVES) if absent else None),
-            percent(sure.get(FALSE_POSITIVES)),
+            percent(boxed),
+            percent(sure),
             *(percent(objects.figures.get(name) if objects else None) for name in ("AP", "AP50", "APl", "recall@0.5")),
         ]
         rows.append(Row(model.name, cells, ours=True))
     columns = ["says “none” though it is there", "ECE", "box for an absent name", f"the same, scored {SURE} or more"]
     notes = [
-        "“none” and ECE (ten bins, scores of the boxes given): of the expressions of all three data sets",
+        "“none” and ECE (ten bins, scores of the boxes given): of all expressions",
         "absent names, AP and recall: of the labelled photographs; AP is COCO's, of 80 names",
     ]
     asked = next((model.absent for model in models if model.absent is not None), None)

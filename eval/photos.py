@@ -57,16 +57,14 @@ class PhotoSettings(Settings):
 
 
 class Missed:
-    """What could not be measured, and whether anything of it failed rather than was not there."""
+    """What could not be measured."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.failed = False
 
-    def add(self, what: str, why: str, *, failed: bool = False) -> None:
+    def add(self, what: str, why: str) -> None:
         """Notes it, and says it on standard error."""
         self.lines.append(f"- {what}: {why}")
-        self.failed |= failed
         print(f"{what}: {why}", file=sys.stderr)
 
     @property
@@ -87,16 +85,19 @@ class OneModel:
 
     def _options(self, folder: Path | None, detections: Path | None = None) -> tuple[str, ...]:
         """What it is loaded with for the photographs of this folder."""
+        own = self.settings.model_option if self.name == self.settings.model else ()
         if self.name != NOUNS:
-            own = self.settings.model_option if self.name == self.settings.model else ()
             return (*own, *(ALWAYS if self.always else ()))
-        file = detections or (folder or Path()) / DETECTIONS
-        return (f"detections={file}",)
+        folder = folder or Path()
+        file = detections or (folder.parent if folder.is_file() else folder) / DETECTIONS
+        return (f"detections={file}", *own)  # the last one holds
 
     def answered(self, missed: Missed) -> Answered:
         """Its figures; what could not be measured goes to `missed`. Raises GroundingError where nothing is answered."""
         settings = self.settings
-        file = _file(settings.need_data("photos"), EXPRESSIONS)
+        if settings.data is None:
+            raise ConfigError(f"--data is not set: give the folder of {EXPRESSIONS} and its images/")
+        file = _file(settings.data, EXPRESSIONS)
         self.run.settings = replace(self.run.settings, data=file.parent, images=settings.images)
         part = Part(str(file), "expressions", settings.protocol)
         outcome = self.run.measure(part)
@@ -126,7 +127,7 @@ class OneModel:
         self.run.settings = replace(self.run.settings, data=boxes.parent, images=None)
         (outcome,) = self.run.outcomes([part])
         if outcome.error:
-            missed.add(f"{self.run.model.name}, {part.heading}", outcome.error, failed=outcome.failed)
+            missed.add(f"{self.run.model.name}, {part.heading}", outcome.error)
         return outcome.scores
 
 
@@ -159,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             except GroundingError as error:
                 if name == settings.model and not model.always:
                     raise
-                missed.add(str(name), whole_message(error), failed=not isinstance(error, InputError))
+                missed.add(str(name), whole_message(error))
         made = tables(found)
         for table in made:
             print_table(table)
@@ -168,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with whole_file(summary) as stream:
             stream.write("\n".join(map(markdown, made)) + "\n" + missed.text)
         print(f"all tables lie in {summary}", file=sys.stderr)
-        return FAILED if missed.failed else DONE
+        return FAILED if missed.lines else DONE
 
     return ended("eval.photos", work)
 

@@ -127,11 +127,11 @@ def test_a_model_that_may_say_none_is_asked_for_a_box_in_any_case_too(run):
 
 def test_what_is_not_there_is_told_and_stops_nothing_else(run, folder):
     code, out, err = run("--labelled", str(folder / "labelled"), "--beside", "none")
-    assert code == 0
+    assert code == 1
     assert "baseline:nouns, labelled photographs: the detections" in out.partition("## Not measured")[2]
     (folder / "photos" / "detections.jsonl").unlink()
     code, out, err = run("--beside", "baseline:nouns", model="baseline:center")
-    assert code == 0
+    assert code == 1
     assert "baseline:nouns: the detections" in err
     assert run("--beside", "none")[0] == 2
     code, _, err = run("--data", str(folder))

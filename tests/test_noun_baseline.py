@@ -55,6 +55,8 @@ def name_of(region):
     ("phrase", "thing"),
     [
         ("left guy", "red man"),
+        ("man on the left of the picture", "red man"),
+        ("person to the left hand side of the dog", "green child"),
         ("man on the far left", "red man"),
         ("second person from left", "blue man"),
         ("2nd from the right person", "blue man"),
@@ -133,6 +135,7 @@ def test_a_picture_in_which_nothing_was_detected_has_nothing(street):
         ),
         ('{"image": "a.png", "boxes": [{"label": "dog", "score": 1, "box_unit_xyxy": [0, 0, 1]}]}', "no picture with"),
         ('{"image": "a.png", "boxes": [{"label": "d", "score": 1, "box_unit_xyxy": [0, 0, 1, NaN]}]}', "not finite"),
+        ('{"image": "b/a.png", "boxes": []}\n{"image": "c/a.png", "boxes": []}', "line 2: a.png stands twice"),
     ],
 )
 def test_a_bad_file_of_detections_is_named_with_its_line(tmp_path, line, says):

@@ -1,9 +1,10 @@
 """What is said not to be there: nothing that may be there, be taken for it, or be too small to have been found."""
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
-from grounding.data.photos.absence import absent, may_be_missing, missing_name, no_such_color, too_few
+from grounding.data.photos.absence import absent, may_be_missing, missing_name, no_such_color, not_in_that_place, too_few
 from grounding.data.photos.facts import Facts
 from grounding.data.photos.things import PhotoScene, PhotoThing
 from tests.photo_scenes import facts, thing
@@ -52,6 +53,21 @@ def test_one_too_many_is_counted() -> None:
     assert said
     assert {"third zebra from left", "third zebra from the right", "fourth zebra from the left"} <= said
     assert not any("second" in phrase or "2nd" in phrase for phrase in said)
+
+
+def test_where_one_more_may_be_no_trap_is_set() -> None:
+    zebras = facts(thing("zebra", 5, 20, 25, 80), thing("zebra", 26, 20, 40, 80))
+    rumoured = Facts(replace(zebras.scene, faint=("zebra",)))
+    for trap in (too_few, not_in_that_place):
+        assert any(trap(zebras, Random(seed)) is not None for seed in range(100))
+        assert all(trap(rumoured, Random(seed)) is None for seed in range(100))
+
+
+def test_dark_and_light_are_missing_only_where_nothing_goes_by_them() -> None:
+    blue = facts(thing("bus", 10, 20, 90, 90, color="blue"))
+    said = {draft.phrase for seed in range(600) if (draft := no_such_color(blue, Random(seed))) is not None}
+    assert any("white" in phrase or "red" in phrase for phrase in said)
+    assert not any("dark" in phrase.replace("dark brown", "") for phrase in said)
 
 
 def test_traps_are_of_every_kind_and_answer_with_nothing() -> None:

@@ -61,6 +61,12 @@ def test_scores_tell_answers_from_what_may_be_there_and_from_rumours() -> None:
     assert cleaned.faint == ("bus",)
 
 
+def test_a_rumour_of_one_more_is_remembered_but_not_of_the_same_one() -> None:
+    dog = ("dog", 0.9, (0, 0, 0.3, 0.3))
+    assert clean(labels(dog, ("dog", 0.3, (0.6, 0.6, 0.9, 0.9)))).faint == ("dog",)
+    assert clean(labels(dog, ("dog", 0.3, (0, 0, 0.3, 0.29)))).faint == ()
+
+
 def test_people_are_believed_sooner_than_cups() -> None:
     assert told_apart(("person", 0.74, (0, 0, 0.3, 0.6))) == ([0.74], [])
     assert told_apart(("cup", 0.82, (0, 0, 0.3, 0.6))) == ([], [0.82])

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from grounding.data.photos.relations import READINGS, relation
+from grounding.data.photos.relations import READINGS, relation, tail_of
 from grounding.data.photos.roles import ties
 from tests.photo_scenes import facts, scene, thing
 
@@ -43,6 +43,18 @@ def test_who_holds_the_umbrella_is_asked_for_in_many_words() -> None:
     assert {targets for phrase, targets in asked.items() if "holding" in phrase and "is holding" not in phrase} == {
         (0,)
     }
+
+
+def test_a_bag_is_no_mark_of_one_of_two_people_who_each_may_have_one() -> None:
+    """The suitcase stands beside the other, who does not hold it for certain, and may be called a bag as well."""
+    carrier, bag = thing("person", 10, 10, 40, 95), thing("handbag", 30, 50, 42, 66)
+    other, case = thing("person", 60, 10, 80, 95), thing("suitcase", 82, 70, 98, 95)
+    known = facts(carrier, bag, other, case)
+    assert [(tie.person, tie.thing) for tie in ties(known)] == [(0, 1)]
+    said = [tail_of(known, ties(known)[0], Random(seed)) for seed in range(300)]
+    wide = [everyone for words, everyone in said if words.split()[-1] in ("bag", "bags", "luggage")]
+    assert wide
+    assert set(wide) == {0b101}
 
 
 def test_the_cup_next_to_the_laptop_is_the_only_one_near_it() -> None:

@@ -46,6 +46,11 @@ def test_pictures_come_by_name_from_whichever_shard(tmp_path: Path) -> None:
     assert shards.read("b.png") == png(2)
 
 
+def test_a_name_with_dots_is_a_picture_too(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", a_v2_png=png(9))
+    assert PhotoShards(tmp_path)["a.v2.png"][0, 0, 0] == 9
+
+
 def test_plain_files_do_too(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(png(7))

@@ -71,6 +71,13 @@ def test_short_questions_have_certain_answers() -> None:
     assert all(draft.detail == "yes or no" for draft in drafts(answer, with_one_unsure))
 
 
+def test_a_colour_is_not_asked_of_a_word_that_fits_two_things() -> None:
+    bags = facts(thing("handbag", 5, 40, 45, 95, color="red"), thing("suitcase", 55, 50, 75, 80, color="black"))
+    assert not any(draft.detail == "color" for draft in drafts(answer, bags, 300))
+    alone = facts(thing("handbag", 5, 40, 45, 95, color="red"))
+    assert any(draft.detail == "color" for draft in drafts(answer, alone, 300))
+
+
 def test_they_are_written_and_read_again() -> None:
     codec, canvas = get_codec("location"), Canvas.identity(100, 100)
     mixture = {"caption": 1.0, "describe_point": 1.0, "answer": 1.0}

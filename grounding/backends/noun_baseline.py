@@ -71,6 +71,8 @@ def read_detections(path: str | os.PathLike[str]) -> dict[str, Boxes]:
             ) from None
         if not np.isfinite(unit).all() or not ((scores >= 0) & (scores <= 1)).all():
             raise ConfigError(f"{file.name}, line {number} has a score outside 0 to 1, or a box that is not finite")
+        if name in found:
+            raise ConfigError(f"{file.name}, line {number}: {name} stands twice; pictures are known by their names")
         unit = np.clip(unit, 0.0, 1.0)
         whole = (unit[:, 2:] > unit[:, :2]).all(1)
         found[name] = Boxes.of(tuple(np.array(names)[whole].tolist()) if len(names) else (), scores[whole], unit[whole])

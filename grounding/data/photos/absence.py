@@ -10,8 +10,8 @@ from itertools import accumulate
 from random import Random
 
 from grounding.data.photos import ordering
-from grounding.data.photos.clothes import color_word
-from grounding.data.photos.facts import Facts, indices, may_be
+from grounding.data.photos.clothes import color_word, loose_color
+from grounding.data.photos.facts import Facts, indices, lacks, may_be
 from grounding.data.photos.names import NAMES, readings, word_for
 from grounding.data.photos.people import ANYONE, BOTTOMS, TOPS, Words
 from grounding.data.photos.roles import MANNERS, may_be_tied
@@ -189,9 +189,9 @@ def no_such_color(facts: Facts, rng: Random) -> Draft | None:
     name = facts.names[index]
     color = rng.choice(_COLORS)
     if name == "person":
-        if not _none_wears(facts, color):
-            return None
         words = color_word(color, rng)
+        if not _none_wears(facts, loose_color(words.removeprefix("all "), color)):
+            return None
         garment = TOPS.draw(rng) if rng.random() < 0.75 else BOTTOMS.draw(rng)
         who = ANYONE.draw(rng)
         text = rng.choice(
@@ -199,9 +199,11 @@ def no_such_color(facts: Facts, rng: Random) -> Draft | None:
         )
         return Draft("locate", finished(text, rng), detail="no such colour")
     noun = facts.noun(index, rng, kinds=0.0)
-    if noun.mask & facts.colored(color, "color") or any(facts.area[i] < 0.004 for i in indices(noun.mask)):
+    words = color_word(color, rng)
+    called = facts.colored(loose_color(words, color), "color")
+    if noun.mask & called or any(facts.area[i] < 0.004 for i in indices(noun.mask)):
         return None
-    return Draft("locate", finished(f"{color_word(color, rng)} {noun.words}", rng), detail="no such colour")
+    return Draft("locate", finished(f"{words} {noun.words}", rng), detail="no such colour")
 
 
 def _none_wears(facts: Facts, color: str) -> bool:
@@ -215,7 +217,7 @@ def _none_wears(facts: Facts, color: str) -> bool:
         if any(may_be(color, part) for part in measured):
             return False
         # Of someone small or of whom only half is measured, nothing less than the pixels will do.
-        if color not in thing.without and (len(measured) < 2 or facts.area[i] < 0.03):
+        if not lacks(thing, color) and (len(measured) < 2 or facts.area[i] < 0.03):
             return False
     return True
 
@@ -274,6 +276,8 @@ def not_in_that_place(facts: Facts, rng: Random) -> Draft | None:
     index = facts.pick(rng, facts.everything)
     if index is None or facts.area[index] < 0.015 or facts.names[index] == "person":
         return None
+    if facts.names[index] in facts.scene.faint:
+        return None
     noun = facts.noun(index, rng, kinds=0.0)
     side = rng.choice(("left", "right", "left", "right", "top", "bottom"))
     away = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}[side]
@@ -291,6 +295,8 @@ def too_few(facts: Facts, rng: Random) -> Draft | None:
     """For example "third zebra from the left", where there are two."""
     index = facts.pick(rng, facts.everything)
     if index is None or facts.area[index] < 0.02:
+        return None
+    if facts.names[index] in facts.scene.faint:
         return None
     noun = facts.noun(index, rng, kinds=0.0)
     number = noun.mask.bit_count()

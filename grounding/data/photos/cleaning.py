@@ -59,7 +59,8 @@ class CleanLabels:
     unsure: tuple[WeakBox, ...]
     """May be there: no question whose answer could change with one of them is asked."""
     faint: tuple[str, ...]
-    """Classes of boxes that are neither; never said not to be there."""
+    """Classes of boxes that are neither, of which there may be one, or one more than the boxes above; never said not to
+    be there, or not elsewhere."""
 
 
 def clean(labels: PhotoLabels, options: CleanOptions | None = None) -> CleanLabels:
@@ -68,11 +69,12 @@ def clean(labels: PhotoLabels, options: CleanOptions | None = None) -> CleanLabe
     sure: list[WeakBox] = []
     unsure: list[WeakBox] = []
     faint: set[str] = set()
+    rumours: set[str] = set()
     for box in sorted(labels.boxes, key=lambda box: (-box.score, box.name, box.box)):
-        if box.score < options.unsure:
-            faint.add(box.name)
-            continue
         doubt = _believed(box, [*sure, *unsure], options)
+        if box.score < options.unsure and doubt is not None:
+            rumours.add(box.name)
+            continue
         if doubt is None:
             faint.add(box.name)
         elif doubt or box.score < options.sure_of.get(box.name, options.sure) or area(box.box) < options.smallest:
@@ -85,7 +87,7 @@ def clean(labels: PhotoLabels, options: CleanOptions | None = None) -> CleanLabe
             unsure.append(box)
     unsure.sort(key=lambda box: -box.score)
     gone = faint - {box.name for box in (*sure, *unsure)}
-    return CleanLabels(labels.image, tuple(sure), tuple(unsure), tuple(sorted(gone)))
+    return CleanLabels(labels.image, tuple(sure), tuple(unsure), tuple(sorted(gone | rumours)))
 
 
 def _believed(box: WeakBox, higher: list[WeakBox], options: CleanOptions) -> bool | None:

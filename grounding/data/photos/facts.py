@@ -207,7 +207,7 @@ class Facts:
                     seen = (thing.lower,)
                 else:
                     seen = (thing.upper, thing.lower)
-                if any(may_be(color, other) for other in seen) and not _lacks(thing, color):
+                if any(may_be(color, other) for other in seen) and not lacks(thing, color):
                     mask |= 1 << index
             self._colored[key] = mask
         return mask
@@ -237,7 +237,7 @@ class Facts:
         return self.foreground(mask, index) == 1 << index
 
 
-def _lacks(thing: PhotoThing, color: str) -> bool:
+def lacks(thing: PhotoThing, color: str) -> bool:
     """Whether hardly a pixel of the thing could be called this colour."""
     shade = SHADES.get(color)
     return color in thing.without if shade is None else shade <= thing.without

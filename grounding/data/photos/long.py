@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from grounding.data.photos import ordering
-from grounding.data.photos.clothes import color_word
+from grounding.data.photos.clothes import color_word, loose_color
 from grounding.data.photos.facts import Facts
 from grounding.data.photos.people import BOTTOMS, SUITS, TOPS, Words
 from grounding.data.photos.phrases import locate, where_is
@@ -65,8 +65,9 @@ def sentence(facts: Facts, rng: Random) -> Draft | None:
         person = facts.names[index] == "person"
         color = facts.things[index].color
         if color is not None and rng.random() < 0.55:
-            head = f"{color_word(color, rng)} {head}"
-            mask &= facts.colored(color, "color")
+            said = color_word(color, rng)
+            head = f"{said} {head}"
+            mask &= facts.colored(loose_color(said, color), "color")
         makers = [_clothes, _tie, _stand] if person else [_stand]
         rng.shuffle(makers)
         clauses: list[str] = []
@@ -132,25 +133,24 @@ def _clothes(facts: Facts, index: int, mask: int, rng: Random) -> Clause | None:
         word = color_word(upper, rng).removeprefix("all ")
         garment = SUITS.draw(rng)
         worn = f"{word} {garment}" if garment in ("clothes", "clothing", "attire", "gear") else a(f"{word} {garment}")
-        return pattern.replace("A", worn).replace("C", f"all {word}"), facts.colored(upper, "worn")
+        return pattern.replace("A", worn).replace("C", f"all {word}"), facts.colored(loose_color(word, upper), "worn")
     if upper is None and lower is None:
         return None
     if upper is None or (lower is not None and rng.random() < 0.15):
         word = color_word(lower or "", rng).removeprefix("all ")
         garment = "jeans" if lower == "blue" and rng.random() < 0.5 else BOTTOMS.draw(rng)
-        return pattern.replace("A", f"{word} {garment}").replace("C", f"{word} {garment}"), facts.colored(
-            lower or "", "lower"
-        )
+        seen = facts.colored(loose_color(word, lower or ""), "lower")
+        return pattern.replace("A", f"{word} {garment}").replace("C", f"{word} {garment}"), seen
     word = color_word(upper, rng).removeprefix("all ")
-    seen = facts.colored(upper, "upper")
+    seen = facts.colored(loose_color(word, upper), "upper")
     worn = a(f"{word} {TOPS.draw(rng)}")
     if "C" in pattern:
-        return pattern.replace("C", word), facts.colored(upper, "worn")
+        return pattern.replace("C", word), facts.colored(loose_color(word, upper), "worn")
     if lower is not None and rng.random() < 0.35:
         below = color_word(lower, rng).removeprefix("all ")
         garment = "jeans" if lower == "blue" and rng.random() < 0.6 else BOTTOMS.draw(rng)
         worn += f" and {below} {garment}"
-        seen &= facts.colored(lower, "lower")
+        seen &= facts.colored(loose_color(below, lower), "lower")
     return pattern.replace("A", worn), seen
 
 

@@ -84,11 +84,11 @@ def _scene(image: NDArray[np.uint8], cleaned: CleanLabels, view: View, options: 
     colors = PhotoColors(image, options.colors)
     height, width = image.shape[:2]
     things: list[PhotoThing] = []
-    faint = set(cleaned.faint)
+    gone: set[str] = set()
     for weak, believed in [*((weak, True) for weak in cleaned.sure), *((weak, False) for weak in cleaned.unsure)]:
         seen = view.seen(weak, options.view or ViewOptions())
         if seen is None:
-            faint.add(weak.name)
+            gone.add(weak.name)
             continue
         x1, y1, x2, y2 = weak.box
         color, upper, lower, without = colors.of((x1 * width, y1 * height, x2 * width, y2 * height), weak.name)
@@ -99,7 +99,8 @@ def _scene(image: NDArray[np.uint8], cleaned: CleanLabels, view: View, options: 
         )
     things.sort(key=lambda thing: not thing.sure)
     things = [replace(thing, index=index) for index, thing in enumerate(things)]
-    return PhotoScene(options.size, options.size, tuple(things), tuple(sorted(faint - {t.name for t in things})))
+    faint = tuple(sorted({*cleaned.faint} | (gone - {thing.name for thing in things})))
+    return PhotoScene(options.size, options.size, tuple(things), faint)
 
 
 _DEFAULT = PhotoOptions()

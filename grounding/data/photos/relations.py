@@ -13,7 +13,7 @@ from grounding.data.photos.facts import Facts, Tie, indices
 from grounding.data.photos.names import KINDS, NAMES, word_for
 from grounding.data.photos.people import Words
 from grounding.data.photos.phrases import called, locate, place_of
-from grounding.data.photos.roles import MANNERS, ties
+from grounding.data.photos.roles import MANNERS, may_be_tied, ties
 from grounding.data.photos.wording import Said, article, finished
 from grounding.data.scenes.phrases import Draft
 
@@ -254,10 +254,10 @@ def tail_of(facts: Facts, tie: Tie, rng: Random) -> tuple[str, int]:
         return pattern, tie.people if manner.alone is not None else facts.persons
     word = rng.choice(KINDS["food"]) if name in _MEALS and rng.random() < 0.1 else word_for(name, rng)
     everyone = tie.people
-    if facts.meant_by(word, name) & ~facts.of_class[name]:
-        for other in ties(facts):
-            if facts.meant_by(word, name) >> other.thing & 1:
-                everyone |= other.people
+    for thing in indices(facts.meant_by(word, name) & ~facts.of_class[name]):  # a bag may be a suitcase
+        for person in indices(facts.persons):
+            if may_be_tied(facts, person, thing):
+                everyone |= 1 << person
     object_said = word
     color = facts.things[tie.thing].color
     if color is not None and rng.random() < 0.08:

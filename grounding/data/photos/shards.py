@@ -117,7 +117,7 @@ def _places(folder: Path) -> dict[str, Place]:
             raise InputError(f"{shard}: {members.problems[0].message}")
         for sample in members.samples:
             for part in sample.parts:
-                if part.ending not in _ENDINGS:
+                if part.ending.rpartition(".")[2] not in _ENDINGS:
                     continue
                 name = f"{sample.key}.{part.ending}".rpartition("/")[2]
                 if name in places:

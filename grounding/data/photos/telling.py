@@ -101,6 +101,8 @@ def _what_color(facts: Facts, rng: Random) -> Draft | None:
             return Draft("answer", question, detail="color", text=thing.upper)
         if thing.color is not None and (thing.name, thing.color) not in TYPICAL:
             noun = word_for(thing.name, rng)
+            if facts.meant_by(noun, thing.name) != 1 << index:
+                continue
             question = rng.choice((f"what color is the {noun}", f"which color does the {noun} have"))
             return Draft("answer", question, detail="color", text=thing.color)
     return None
