@@ -29,11 +29,13 @@ from grounding.model import GroundingForConditionalGeneration, GroundingImagePro
 from grounding.model.decode import DecodeOptions
 from grounding.training.photos.config import PhotosConfig
 from grounding.training.photos.run import PhotoRun
-from grounding.training.photos.trainer import train
+from grounding.training.photos.trainer import FINISHED, train
 from grounding.training.photos.validating import ABSENT, EVERYTHING, validate, validation_pictures
 
-KEPT = ("processor", "judge-published.jsonl", "labels-0.jsonl")
-"""Of a run, what its changes begin with."""
+KEPT = ("start", "processor", "judge-published.jsonl", "labels-0.jsonl")
+"""Of a run, what its changes begin with, as far as it has it."""
+BEGUN = "begun"
+"""File in a change's folder that says that all it begins with is there."""
 CHANGES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "plain targets for coordinates": {"location_sigma": 0.0},
@@ -47,7 +49,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "convolutions learn": {"conv_lr": 2e-4},
     "the labels that came with the photographs": {},
     "pictures of 320 px": {"image_size": 320},
-    "EfficientNet-Lite0's features": {"eyes": "lite0", "image_size": 224},
+    "EfficientNet-Lite0's features at 224 px": {"eyes": "lite0", "image_size": 224},
 }
 """Name of each change to the settings that it makes."""
 SEEN_ALIKE = ("proposals", "eyes")
@@ -78,23 +80,25 @@ def changed(config: PhotosConfig, run: Path, name: str, steps: int, out: Path) -
     change = CHANGES[name]
     other = replace(config, **{"rounds": 1, **change}, out=folder, speak_steps=steps, eval_every=10**6)
     folder.mkdir(parents=True, exist_ok=True)
-    if other.eyes == config.eyes and not (folder / "labels-0.jsonl").exists():
+    alike = all(getattr(other, key) == getattr(config, key) for key in SEEN_ALIKE) and name != GIVEN
+    if not alike:  # it sees anew, as long as the run did
+        other = replace(other, see_steps=config.see_steps * config.rounds)
+    if not (folder / BEGUN).exists():
         for part in KEPT:
-            copy(run / part, folder / part)
-        if other.image_size != config.image_size:
+            if (run / part).exists() and not (part == "processor" and other.eyes != config.eyes):
+                copy(run / part, folder / part)
+        if other.eyes == config.eyes and other.image_size != config.image_size:
             resize_processor(folder / "processor", other)
-        if name == GIVEN:
-            shutil.copy(config.photos / "detections.jsonl", folder / "labels-0.jsonl")
-        last = f"see-{config.rounds}"
-        if all(getattr(other, key) == getattr(config, key) for key in SEEN_ALIKE) and name != GIVEN:
-            labels = run / f"labels-{config.rounds - 1}.jsonl"
-            shutil.copy(labels, folder / "labels-0.jsonl")
-            seeing = run / last / "finished.safetensors"
+        labels = config.photos / "detections.jsonl" if name == GIVEN else run / f"labels-{config.rounds - 1}.jsonl"
+        shutil.copy(labels, folder / "labels-0.jsonl")
+        if alike:
+            seeing = run / f"see-{config.rounds}" / FINISHED
             if other.image_size != config.image_size:
                 seeing = resized_seeing(seeing, other)
             for number in range(1, other.rounds + 1):  # a second round labels anew, and sees no longer than the others
-                (folder / f"see-{number}").mkdir()
-                shutil.copy(seeing, folder / f"see-{number}" / "finished.safetensors")
+                (folder / f"see-{number}").mkdir(exist_ok=True)
+                shutil.copy(seeing, folder / f"see-{number}" / FINISHED)
+        (folder / BEGUN).touch()
     return train(other)
 
 
@@ -129,7 +133,10 @@ def folder_name(name: str) -> str:
 
 def copy(source: Path, target: Path) -> None:
     """A file or a folder."""
-    (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy(source, target)
 
 
 def load(folder: Path) -> tuple[GroundingForConditionalGeneration, GroundingProcessor]:
@@ -142,8 +149,7 @@ def load(folder: Path) -> tuple[GroundingForConditionalGeneration, GroundingProc
 
 def asked(config: PhotosConfig, size: int) -> list[PhotoPicture]:
     """The validation's questions, on pictures of `size` px."""
-    if config.labelled is None:
-        raise SystemExit("the run has no --labelled photographs to be measured on")
+    assert config.labelled is not None
     options = PhotoRun(config).options(size=size)
     return validation_pictures(config.labelled / "images", read_labels(config.labelled / "boxes.jsonl"), options)
 
@@ -167,15 +173,28 @@ def measured(name: str, figures: Callable[[], dict[str, Figure]], out: Path) -> 
     return cells
 
 
+def asked_before(file: Path, now: dict[str, Any]) -> None:
+    """Writes down what the rows of a folder are of; ends the program where they are of something else."""
+    if file.is_file() and (before := json.loads(file.read_text(encoding="utf-8"))) != now:
+        raise SystemExit(
+            f"the rows in {file.parent} are of {before}, and {now} is asked for: give --out another folder"
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(now), encoding="utf-8")
+
+
 def main() -> None:
     """The command line of this file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="a finished run of grounding train photos")
     parser.add_argument("--steps", type=int, default=600, help="steps of asking after each change")
-    parser.add_argument("--only", nargs="*", help=f"of {', '.join(CHANGES)}; nothing: only ways to answer")
+    parser.add_argument("--only", nargs="*", choices=CHANGES, metavar="NAME", help="nothing: only ways to answer")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     config = config_of(args.run)
+    if config.labelled is None:
+        raise SystemExit("the run has no labelled photographs to be measured on")
+    asked_before(args.out / "asked.json", {"run": str(args.run.resolve()), "steps": args.steps})
     pictures: dict[int, list[PhotoPicture]] = {}
 
     def figures(folder: Path, options: DecodeOptions, *, flips: bool) -> dict[str, Figure]:

@@ -4,7 +4,14 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
-from grounding.data.photos.absence import absent, may_be_missing, missing_name, no_such_color, not_in_that_place, too_few
+from grounding.data.photos.absence import (
+    absent,
+    may_be_missing,
+    missing_name,
+    no_such_color,
+    not_in_that_place,
+    too_few,
+)
 from grounding.data.photos.facts import Facts
 from grounding.data.photos.things import PhotoScene, PhotoThing
 from tests.photo_scenes import facts, thing

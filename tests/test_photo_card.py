@@ -80,7 +80,7 @@ def test_a_run_that_went_on_from_another_tells_of_both(finished: tuple[Path, Pat
     run = tmp_path / "second"
     run.mkdir()
     settings = json.loads((before / "run.json").read_text())
-    settings["config"]["see_steps"] = 1
+    settings["config"] |= {"see_steps": 1, "rounds": 1, "batch_size": 7}
     (run / "run.json").write_text(json.dumps(settings))
     later = [{"stage": "speak", "step": step, "time": 10**6 + step, "eval_photo_all": 0.7} for step in (20, 50)]
     (run / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in later))
@@ -89,7 +89,7 @@ def test_a_run_that_went_on_from_another_tells_of_both(finished: tuple[Path, Pat
     text = " ".join(path.read_text().split())
     assert "110 steps of asking" in text
     assert "anew after step 60" in text
-    assert "2 rounds of 40 steps" in text
+    assert "2 rounds of 40 steps of 32 photographs" in text
 
 
 def test_names_beside_a_curve_stand_clear_of_each_other_and_below_the_top() -> None:

@@ -29,6 +29,11 @@ def test_two_boxes_of_one_judge_are_two_things() -> None:
     assert found.names == ("dog", "dog")
 
 
+def test_a_score_of_zero_is_no_division_by_it() -> None:
+    found = joined([labels(("dog", 0.0, DOG), ("cat", 0.9, FAR))])
+    assert found.boxes.tolist() == [list(FAR), list(DOG)]
+
+
 def test_belief_learns_which_judge_is_right() -> None:
     random = np.random.default_rng(0)
     good, bad, truth = {}, {}, {}

@@ -18,9 +18,10 @@ from grounding.model.answers import ModelAnswer
 from grounding.model.nano_vit import CLASSES
 from grounding.model.proposals import cover_channels
 from grounding.result import Region
+from grounding.training.parts_trainer import last_step
 from grounding.training.photos.batches import MixedCollator
 from grounding.training.photos.config import PhotosConfig
-from grounding.training.photos.run import AT_ONCE, PhotoRun
+from grounding.training.photos.run import AT_ONCE, PhotoRun, reserved
 from grounding.training.photos.start import moved_positions, start_model, told_as_read
 from grounding.training.photos.trainer import PhotoTrainer, train
 from grounding.training.photos.validating import both_ways, validate, validation_pictures
@@ -113,12 +114,42 @@ def test_photographs_with_true_boxes_are_never_learned_from(tiny: PhotosConfig, 
     assert len(learned) + len(run.reserved) + len(run.watched) == len(run.given)
 
 
-def test_a_label_that_judges_agree_on_is_believed(tiny: PhotosConfig, finished: Path) -> None:
+def test_a_photograph_with_true_boxes_is_known_by_its_name_or_its_only_number() -> None:
+    one, other = PhotoLabels("7.jpg"), PhotoLabels("dog_1.jpg")
+    given = ["COCO_000000000007.jpg", "cat_1.jpg", "dog_1.jpg"]
+    assert reserved(given, {"7.jpg": one, "dog_1.jpg": other}) == {"COCO_000000000007.jpg": one, "dog_1.jpg": other}
+    with pytest.raises(ConfigError, match=r"1\.jpg with true boxes may be any of cat_1\.jpg, dog_1\.jpg"):
+        reserved(given, {"1.jpg": one})
+
+
+def test_true_boxes_of_other_photographs_are_refused(tiny: PhotosConfig, tmp_path: Path) -> None:
+    (tmp_path / "boxes.jsonl").write_text('{"image": "9999.jpg", "boxes": []}\n')
+    with pytest.raises(ConfigError, match="judges are weighed by those that both have"):
+        PhotoRun(replace(tiny, labelled=tmp_path, out=tmp_path / "run"))
+
+
+def test_every_photograph_has_labels_of_each_round(tiny: PhotosConfig, finished: Path) -> None:
+    given = read_labels(tiny.photos / "detections.jsonl")
     for number in (0, 1):
         labels = read_labels(tiny.out / f"labels-{number}.jsonl")
-        assert all(0 <= box.score <= 1 for found in labels.values() for box in found.boxes)
-        given = read_labels(tiny.photos / "detections.jsonl")
         assert list(labels) == list(given)
+        assert any(found.boxes for found in labels.values())
+
+
+def test_a_stage_that_was_finished_with_other_steps_is_not_taken_for_more(tiny: PhotosConfig, finished: Path) -> None:
+    told = (tiny.out / "run.json").read_text()
+    with pytest.raises(ConfigError, match="was finished with 4 steps, and 400 are asked for"):
+        train(replace(tiny, speak_steps=400))
+    assert (tiny.out / "run.json").read_text() == told
+
+
+def test_a_checkpoint_cut_off_while_it_was_written_is_passed_over(tmp_path: Path) -> None:
+    assert last_step(tmp_path) == (None, 0)
+    for step in (250, 1000):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    (tmp_path / "checkpoint-1250").mkdir()
+    assert last_step(tmp_path) == (str(tmp_path / "checkpoint-1000"), 1000)
 
 
 def test_photographs_that_a_stopped_run_has_labelled_are_not_labelled_again(tiny: PhotosConfig, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_an_answer_without_room_ends_with_its_likeliest_way():
     assert not rows[1].open
 
 
-def test_answers_of_one_way_and_of_several_are_read_alike():
+def test_every_answer_has_a_box_with_a_score_however_many_ways_are_followed():
     model, processor = tiny.model(), tiny.processor()
     image = tiny.image(1)
     canvas = processor.canvas(*image.size)

@@ -55,7 +55,7 @@ class DecodeOptions:
     may be meant; the box that most of them agree on is kept. 1: always the likeliest coordinate. Of `expectation` only.
     """
     batch_size: int = 64
-    """Rows that are written together."""
+    """Answers that are written together; each may be followed in several `ways`."""
     picture_batch: int = 32
     """Views of pictures that are encoded together."""
 

@@ -21,7 +21,7 @@ class Following:
 
     cache: RowCache | DynamicCache
     mask: Tensor | None
-    """(B, T) of a language model of transformers; None for our own."""
+    """(B, T) of a language model of transformers, and of prompts of several lengths; else None."""
     positions: Tensor
     """(B,) of the next token."""
     limits: GrammarLogitsProcessor | None

@@ -15,7 +15,6 @@ import torch
 import transformers
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
 from grounding.training.losses import labelled_logits
@@ -146,9 +145,16 @@ def arguments(folder: Path, steps: int, config: Settings, keep: int) -> Training
 
 
 def last_step(folder: Path) -> tuple[str | None, int]:
-    """The newest checkpoint in a run's folder and the step it was saved at; (None, 0) where there is none."""
-    last = get_last_checkpoint(str(folder))
-    return last, json.loads((Path(last) / "trainer_state.json").read_text())["global_step"] if last else 0
+    """The newest whole checkpoint in a run's folder and the step it was saved at; (None, 0) where there is none.
+
+    transformers writes a checkpoint's state last: one without it was cut off while it was written.
+    """
+    whole = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    if not whole:
+        return None, 0
+    last = max(whole, key=lambda path: int(path.name.rpartition("-")[2]))
+    step: int = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
+    return str(last), step
 
 
 def write_run(out: Path, config: Any, **more: Any) -> None:

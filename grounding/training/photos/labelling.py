@@ -56,7 +56,7 @@ def joined(judges: Sequence[PhotoLabels]) -> Joined:
     boxes = np.zeros((len(names), 4))
     scores = np.zeros((len(names), len(judges)))
     for place, found in enumerate(members):
-        weights = np.array([box.score for box, _ in found])
+        weights = np.array([max(box.score, 1e-6) for box, _ in found])
         boxes[place] = (np.array([box.box for box, _ in found]) * weights[:, None]).sum(0) / weights.sum()
         for box, judge in found:
             scores[place, judge] = box.score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from grounding.training.photos.losses import PhotoTrainingModel
 from grounding.training.photos.start import photo_processor, start_eyes, start_model
 from grounding.training.progress import counted
 from grounding.training.trainer import HELD_OUT_SEED
+from grounding.training.whole_folders import whole_folder
 
 Judge = Callable[[Iterable[tuple[str, NDArray[np.uint8]]]], dict[str, PhotoLabels]]
 """What labels pictures, given as (name, RGB (h, w, 3))."""
@@ -65,11 +66,13 @@ class PhotoRun:
         self.shards = PhotoShards(config.photos)
         self.truth = _truth(config)
         self.given = read_labels(config.photos / "detections.jsonl")
-        numbers = {photo_number(name): name for name in self.given}
-        self.reserved = {
-            numbers[photo_number(name)]: true for name, true in self.truth.items() if photo_number(name) in numbers
-        }
+        self.reserved = reserved(self.given, self.truth)
         """Photographs whose true boxes are known: never learned from."""
+        if self.truth and not self.reserved:
+            raise ConfigError(
+                f"none of the photographs in {config.labelled} is in {config.photos}: judges are weighed by those that "
+                "both have; leave labelled out, or add its photographs and their detections"
+            )
         learned = [name for name in self.given if name not in self.reserved]
         if len(learned) <= config.watched:
             raise ConfigError(
@@ -129,7 +132,11 @@ class PhotoRun:
     def build(self) -> PhotoTrainingModel:
         """The model to start from, under heads of the run's seed; the encoder of scenes rests."""
         torch.manual_seed(self.config.seed)
-        before = self.config.start_from or Path(grounding.__file__).parent / "weights"
+        before = self.config.out / "start"  # kept, as what a package ships may change before a run goes on
+        if not before.is_dir():
+            with whole_folder(before) as part:
+                source = self.config.start_from or Path(grounding.__file__).parent / "weights"
+                shutil.copytree(source, part, dirs_exist_ok=True)
         scenes = SceneStream(self.scenes, HELD_OUT_SEED + 20_000_000, SCENES_READ)
         drawn = counted(scenes, SCENES_READ, "looking how edges are read", "scenes")
         model = start_model(before, self.processor, self.config, drawn)
@@ -206,6 +213,22 @@ class PhotoRun:
         found = detect(model, self.processor, self.names, pictures(), least=0.01)
         numbers = average_precision(found, self.truth)
         return {"ap": numbers.get("AP"), "ap50": numbers.get("AP50")}
+
+
+def reserved(given: Iterable[str], truth: Mapping[str, PhotoLabels]) -> dict[str, PhotoLabels]:
+    """Those of the photographs `given` whose true boxes are known: by their names, or by the last number in them, as
+    COCO's photographs have one number under several names. Raises ConfigError where it may be one of several."""
+    numbers: dict[str, list[str]] = {}
+    for name in given:
+        numbers.setdefault(photo_number(name), []).append(name)
+    found: dict[str, PhotoLabels] = {}
+    for name, true in truth.items():
+        same = numbers.get(photo_number(name), [])
+        same = [name] if name in same else same
+        if len(same) > 1:
+            raise ConfigError(f"{name} with true boxes may be any of {', '.join(same[:3])}: give both the same name")
+        found |= dict.fromkeys(same, true)
+    return found
 
 
 def convolutions(eyes: nn.Module) -> list[nn.Module]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -16,6 +17,7 @@ from transformers import TrainingArguments
 
 from grounding.data.photos.labels import PhotoLabels
 from grounding.data.photos.picture import PhotoPicture
+from grounding.errors import ConfigError
 from grounding.training.collator import SceneStream
 from grounding.training.memory import keep_freed_memory
 from grounding.training.optimizer import MuonWithAdamW
@@ -31,6 +33,8 @@ from grounding.training.trainer import FIRST_TRAINING_SEED, HELD_OUT_SEED
 from grounding.training.whole_folders import settle
 
 SPEAK = "speak"
+FINISHED = "finished.safetensors"
+"""All that a finished stage has learned, heads included; its metadata has the number of steps."""
 SHOWN = ("name", "side", "color", "size", "ordinal", "near", "relation", "long", "all", "absent", "count", "detect")
 """Skills that a sheet of photographs shows, as far as they are asked for."""
 
@@ -141,13 +145,27 @@ def watched_photos(run: PhotoRun, labels: dict[str, PhotoLabels]) -> list[PhotoP
     return [picture for picture in pictures if picture.samples]
 
 
-SHAPE = ("eyes", "image_size", "proposals", "vision_layers", "vocab_size", "start_from", "seed")
+SHAPE = (
+    "eyes",
+    "image_size",
+    "proposals",
+    "vision_layers",
+    "vocab_size",
+    "most_tokens",
+    "start_from",
+    "labelled",
+    "watched",
+    "seed",
+)
 """Settings that a run which goes on must share with its beginning."""
 
 
 def train(config: PhotosConfig) -> Path:
     """Run or resume the training; the folder of the finished model."""
     check_same_shape(config, config.out, SHAPE)
+    for number in range(1, config.rounds + 1):
+        check_finished(config.out / f"see-{number}", config.see_steps)
+    check_finished(config.out / SPEAK, config.speak_steps)
     config.out.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
     write_run(config.out, config)
@@ -162,10 +180,24 @@ def train(config: PhotosConfig) -> Path:
     return save_model(model.model, run.processor, config.out / "model")
 
 
+def check_finished(folder: Path, steps: int) -> None:
+    """Raises ConfigError where a stage was finished with another number of steps than it is to have."""
+    finished = folder / FINISHED
+    if not finished.is_file():
+        return
+    with safe_open(finished, "pt") as file:
+        made = (file.metadata() or {}).get("steps", str(steps))
+    if made != str(steps):
+        raise ConfigError(
+            f"the stage in {folder} was finished with {made} steps, and {steps} are asked for: "
+            f"ask for {made}, or give the run another folder"
+        )
+
+
 def run_stage(run: PhotoRun, stage: str, model: PhotoTrainingModel, labels: dict[str, PhotoLabels], steps: int) -> None:
     """Train one stage, or what is left of it; a finished one is read from its folder."""
     config, folder = run.config, run.config.out / stage
-    finished = folder / "finished.safetensors"
+    finished = folder / FINISHED
     if finished.is_file():
         model.load_state_dict(load_file(finished))
         return
@@ -177,6 +209,7 @@ def run_stage(run: PhotoRun, stage: str, model: PhotoTrainingModel, labels: dict
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     forget_prepared(model)
     part = finished.with_suffix(".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, part)
+    learned = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(learned, part, metadata={"steps": str(steps)})
     settle(part)
     part.rename(finished)
