@@ -53,7 +53,7 @@ axe:
 demo: $(READY)
 	@mkdir -p $(OUT)
 	@$(PY) -m grounding ground $(PHOTO) "the cat" "the brown cat" "a bus" --out $(OUT)/photo.png
-	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a purple whale" --out $(OUT)/scene.png
+	@$(PY) -m grounding ground $(SCENE) "the red star" "the star left of the mushroom" "a blue whale" --out $(OUT)/scene.png
 	@echo "the pictures lie at $(abspath $(OUT)/photo.png) and $(abspath $(OUT)/scene.png)"
 
 # a process for each core and a core for each process, which takes the files of tests one by one

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[1]
 QUESTIONS = (
     {"task": "locate", "phrase": "the red star"},
-    {"task": "locate", "phrase": "a purple whale"},
+    {"task": "locate", "phrase": "a blue whale"},
     {"task": "describe", "point": [313, 115]},
     {"task": "detect", "names": ["star", "heart"]},
-    {"task": "count", "phrase": "stars"},
+    {"task": "count", "phrase": "red things"},
     {"task": "caption"},
 )
 

@@ -13,7 +13,7 @@ from app.models import Models, shown_names
 from app.settings import parse
 from tests.app_server import SCENE
 
-COUNT = {"task": "count", "phrase": "stars"}
+THREE = {"task": "detect", "names": ["star"]}
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +31,25 @@ def scene():
 def test_stopping_ends_the_answer_and_frees_its_worker(models, scene):
     asking = Asking(models, 60)
     for _ in range(4):  # twice as often as there are workers
-        events = asking.events(scene, COUNT, "grounding-photos", "mine")
+        events = asking.events(scene, THREE, "grounding-photos", "mine")
         assert next(events)["kind"] == "region"
         assert asking.stop("mine")
         assert list(events) == [{"kind": "problem", "message": "Stopped.", "stopped": True}]
     assert not asking.stop("mine")
-    assert [e["kind"] for e in asking.events(scene, COUNT, "grounding-photos")] == ["region"] * 3 + ["answer"]
+    assert [e["kind"] for e in asking.events(scene, THREE, "grounding-photos")] == ["region"] * 3 + ["answer"]
 
 
 def test_page_that_goes_away_frees_its_worker(models, scene):
     asking = Asking(models, 60)
     for _ in range(4):
-        events = asking.events(scene, COUNT, "grounding-photos", "gone")
+        events = asking.events(scene, THREE, "grounding-photos", "gone")
         next(events)
         events.close()
-    assert list(asking.events(scene, COUNT, "grounding-photos"))[-1]["kind"] == "answer"
+    assert list(asking.events(scene, THREE, "grounding-photos"))[-1]["kind"] == "answer"
 
 
 def test_answer_is_cut_at_its_time(models, scene):
-    (event,) = Asking(models, 1e-6).events(scene, COUNT, "grounding-photos")
+    (event,) = Asking(models, 1e-6).events(scene, THREE, "grounding-photos")
     assert "longer than" in event["message"]
 
 
@@ -66,7 +66,7 @@ def test_model_that_is_being_loaded_holds_nobody_up(monkeypatch, scene):
     loading = threading.Thread(target=both.open, args=("slow",))
     loading.start()
     begun.wait(60)
-    *_, last = Asking(both, 60).events(scene, COUNT, "grounding-photos")
+    *_, last = Asking(both, 60).events(scene, THREE, "grounding-photos")
     assert last["kind"] == "answer"
     assert loading.is_alive()
     go_on.set()
@@ -75,7 +75,7 @@ def test_model_that_is_being_loaded_holds_nobody_up(monkeypatch, scene):
 
 def test_long_answer_does_not_hold_up_another(models, scene):
     asking = Asking(models, 60)
-    long = asking.events(scene, COUNT, "grounding-photos")
+    long = asking.events(scene, THREE, "grounding-photos")
     next(long)  # and nobody takes the rest for now
     start = time.perf_counter()
     quick = list(asking.events(scene, {"task": "describe", "point": (313, 115)}, "grounding-photos"))
@@ -108,7 +108,7 @@ def test_what_breaks_is_told_without_a_trace(models, scene, caplog):
         def lent(self, name, check):
             raise RuntimeError("secret path /x/y")
 
-    (event,) = Asking(Broken(["m"], 1), 60).events(scene, COUNT, "m")
+    (event,) = Asking(Broken(["m"], 1), 60).events(scene, THREE, "m")
     assert event["message"] == WENT_WRONG
     assert "secret path" in caplog.text
 
@@ -146,7 +146,7 @@ def test_users_see_no_path_of_this_machine(tmp_path):
 def test_failing_model_is_told_without_its_files(scene, tmp_path, caplog):
     (tmp_path / "empty.jsonl").write_text("")
     models = Models([f"scripted:{tmp_path}/empty.jsonl"], 1)
-    (event,) = Asking(models, 60).events(scene, COUNT, "scripted:empty.jsonl")
+    (event,) = Asking(models, 60).events(scene, THREE, "scripted:empty.jsonl")
     assert event["message"].startswith("This model could not answer.")
     assert "has no answer" in caplog.text
 

@@ -49,6 +49,16 @@ def test_model_looked_at_each_star_while_it_wrote_its_box(model, scene):
         assert y1 - 22 < y < y2 + 22
 
 
+def test_of_several_names_each_box_is_looked_for_as_it_was_asked_for(model, scene):
+    question = Question("detect", names=("star", "heart"))
+    answer = model.ask(scene, question)
+    alone = Question("detect", names=("heart",))
+    number = answer.labels.index("heart")
+    expected = model.look(scene, alone, model.ask(scene, alone), 0)
+    assert model.look(scene, question, answer, number) == pytest.approx(expected, abs=1e-5)
+    assert not np.allclose(model.look(scene, question, answer, 0), expected, atol=0.05)
+
+
 def test_looking_needs_a_region_with_a_box_of_its_own(model, scene):
     question = Question(phrase="the red star")
     answer = model.ask(scene, question)

@@ -9,6 +9,7 @@ from PIL import Image
 
 import grounding
 from grounding import Grounding, Question, Region
+from grounding.backends.native import NAMES_AT_ONCE
 from grounding.cli import main
 from grounding.errors import CheckpointError, ConfigError, InputError, PromptTooLongError
 from grounding.model import (
@@ -62,7 +63,7 @@ def picture():
 def test_a_long_list_of_names_is_asked_in_parts(model, picture):
     names = [f"star {number}" for number in range(20)]
     whole = model.detect(picture, names)
-    parts = [model.detect(picture, names[at : at + 7]) for at in range(0, 20, 7)]
+    parts = [model.detect(picture, names[at : at + NAMES_AT_ONCE]) for at in range(0, 20, NAMES_AT_ONCE)]
     apart = [region for part in parts for region in part.regions]
     assert [region.label for region in whole.regions] == [region.label for region in apart]
     for one, other in zip(whole.regions, apart, strict=True):
