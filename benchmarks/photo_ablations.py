@@ -106,7 +106,9 @@ def resize_processor(folder: Path, config: PhotosConfig) -> None:
     """Make a processor in place one of the configuration's size; its tokens stay."""
     tokenizer = GroundingProcessor.from_pretrained(folder).tokenizer
     grid = config.image_size // 32
-    GroundingProcessor(GroundingImageProcessor(config.image_size), tokenizer, grid * grid).save_pretrained(folder)
+    GroundingProcessor(GroundingImageProcessor(config.image_size), tokenizer, image_tokens=grid * grid).save_pretrained(
+        folder
+    )
 
 
 def resized_seeing(finished: Path, config: PhotosConfig) -> Path:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import grounding
 from grounding.data.photos.labels import PhotoLabels, WeakBox, read_labels
 from grounding.data.scenes.generate import draw_picture
 from grounding.errors import ConfigError
+from grounding.metrics.base import Figure
 from grounding.model import GroundingForConditionalGeneration, GroundingProcessor
 from grounding.model.answers import ModelAnswer
 from grounding.model.nano_vit import CLASSES
@@ -308,3 +311,30 @@ def test_settings_that_cannot_be_are_refused() -> None:
         PhotosConfig(eyes="lite7")
     with pytest.raises(ConfigError, match="scene_share"):
         PhotosConfig(eyes="lite0", scene_share=1.5)
+
+
+def test_changes_to_a_finished_run_begin_where_its_seeing_ended(tiny: PhotosConfig, finished: Path, tmp_path: Path):
+    spec = spec_from_file_location("photo_ablations", Path(__file__).parents[1] / "benchmarks" / "photo_ablations.py")
+    assert spec is not None
+    assert spec.loader is not None
+    ablations = module_from_spec(spec)
+    spec.loader.exec_module(ablations)
+    config = ablations.config_of(tiny.out)
+    assert config == tiny
+    seen = load_file(tiny.out / "see-2" / "finished.safetensors")
+    for name, change in (("smaller", {"image_size": 32}), ("tuned", {"conv_lr": 1e-4})):
+        ablations.CHANGES[name] = change
+        model = GroundingForConditionalGeneration.from_pretrained(
+            ablations.changed(config, tiny.out, name, 2, tmp_path)
+        )
+        assert model.config.image_size == change.get("image_size", 64)
+        begun = load_file(tmp_path / name / "see-1" / "finished.safetensors")
+        same = [key for key in seen if begun[key].shape == seen[key].shape and torch.equal(begun[key], seen[key])]
+        assert len(seen) - len(same) <= (0 if name == "tuned" else 3)  # the tables of places
+        assert (tmp_path / name / "labels-0.jsonl").read_text() == (tiny.out / "labels-1.jsonl").read_text()
+        assert not (tmp_path / name / "see-2").exists()
+    row = ablations.measured("tuned", lambda: {"all": Figure(0.5, 0.4, 0.6)}, tmp_path)
+    assert row[0] == "50.0 (40.0-60.0)"
+    ablations.asked_before(tmp_path / "asked.json", {"steps": 2})
+    with pytest.raises(SystemExit, match="give --out another folder"):
+        ablations.asked_before(tmp_path / "asked.json", {"steps": 3})
