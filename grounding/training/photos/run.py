@@ -134,9 +134,9 @@ class PhotoRun:
         torch.manual_seed(self.config.seed)
         before = self.config.out / "start"  # kept, as what a package ships may change before a run goes on
         if not before.is_dir():
-            with whole_folder(before) as part:
+            with whole_folder(before) as copy:
                 source = self.config.start_from or Path(grounding.__file__).parent / "weights"
-                shutil.copytree(source, part, dirs_exist_ok=True)
+                shutil.copytree(source, copy, dirs_exist_ok=True)
         scenes = SceneStream(self.scenes, HELD_OUT_SEED + 20_000_000, SCENES_READ)
         drawn = counted(scenes, SCENES_READ, "looking how edges are read", "scenes")
         model = start_model(before, self.processor, self.config, drawn)
