@@ -73,7 +73,7 @@ def test_python_snippet_runs(capsys, monkeypatch):
     assert "medium red star" in said
     assert "small green house" in said
     assert "polygons" in said
-    assert "\n3\n" in said
+    assert "\n2\n" in said
 
 
 def test_curl_snippet_runs():
