@@ -57,6 +57,8 @@ def test_of_several_names_each_box_is_looked_for_as_it_was_asked_for(model, scen
     expected = model.look(scene, alone, model.ask(scene, alone), 0)
     assert model.look(scene, question, answer, number) == pytest.approx(expected, abs=1e-5)
     assert not np.allclose(model.look(scene, question, answer, 0), expected, atol=0.05)
+    with pytest.raises(InputError, match="'heart', which is none of the names asked for"):
+        model.look(scene, Question("detect", names=("star", "fish")), answer, number)
 
 
 def test_looking_needs_a_region_with_a_box_of_its_own(model, scene):

@@ -153,7 +153,10 @@ class Native(Grounder):
         parts = self._parts(question)
         if len(parts) > 1:  # only that part was before the model while it wrote the box
             label = answer.regions[region].label
-            question = next((part for part in parts if label in part.names), question)
+            asked = [part for part in parts if label in part.names]
+            if not asked:
+                raise InputError(f"region {region} is called {label!r}, which is none of the names asked for")
+            question = asked[0]
             mine = [n for n, other in enumerate(answer.regions) if other.label in question.names]
             spans = [answer.regions[n].span for n in mine]
             text = SEPARATOR.join(text[slice(*span)] for span in spans if span is not None)
