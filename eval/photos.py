@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from eval import photo_tables
 from eval.exits import DONE, FAILED, ended, whole_message
 from eval.photo_tables import Answered, tables
 from eval.program import Part, Run, Settings
@@ -104,7 +105,7 @@ class OneModel:
         scored = measured_cases(read_predictions(self.run.predictions(part)), settings.protocol)
         if outcome.page is not None:
             print(f"{self.run.model.name}: {outcome.page}", file=sys.stderr)
-        found = Answered(self.run.model.name + (", always a box" if self.always else ""), scored)
+        found = Answered(self.run.model.name + (photo_tables.ALWAYS if self.always else ""), scored)
         if settings.labelled is None or self.always:
             return found
         boxes = _file(settings.labelled, LABELLED)

@@ -116,12 +116,14 @@ def test_labelled_photographs_give_false_boxes_and_ap(run, folder):
 
 
 def test_a_model_that_may_say_none_is_asked_for_a_box_in_any_case_too(run):
-    code, out, err = run("--always", "--beside", "none", model=str(WEIGHTS))
+    code, out, err = run("--always", "--beside", "baseline:whole", model=str(WEIGHTS))
     assert code == 0, err
     silent = "says “none” though it is there"
     free, forced = (cells(out, "Beside it", f"{WEIGHTS}{name}") for name in ("", ", always a box"))
     assert float(free[silent].partition(" ")[0]) > 0  # two gray pictures
     assert float(forced[silent].partition(" ")[0]) == 0
+    fair = cells(out, f"{WEIGHTS}, always a box, Acc@0.5 in points above the others", "less baseline:whole")
+    assert fair["RefCOCO val"].startswith(("+", "-"))
     assert forced["box for an absent name"] == "–"  # nobody is asked that with the answer given
 
 
